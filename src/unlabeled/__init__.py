@@ -1,0 +1,39 @@
+"""Learn representations without labels: data in, a proven encoder out.
+
+The commands as functions, each imported when it is first asked for:
+
+    run = unlabeled.pretrain("simclr", data="photos/", out="runs/photos", epochs=10)
+    unlabeled.evaluate("knn", run, data="labelled/")
+    encoder = unlabeled.load(run)
+    encoder.embed(["cat.jpg"])              # float32 (1, D)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unlabeled.commands.embed import embed
+    from unlabeled.commands.evaluate import evaluate
+    from unlabeled.commands.inspect import inspect
+    from unlabeled.commands.load import Encoder, load
+    from unlabeled.commands.pretrain import pretrain
+    from unlabeled.errors import UserError
+
+__version__ = "0.1.0"
+__all__ = ["Encoder", "UserError", "__version__", "embed", "evaluate", "inspect", "load", "pretrain"]
+
+_HOMES = {
+    "Encoder": "commands.load",
+    "UserError": "errors",
+    "embed": "commands.embed",
+    "evaluate": "commands.evaluate",
+    "inspect": "commands.inspect",
+    "load": "commands.load",
+    "pretrain": "commands.pretrain",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unlabeled' has no attribute {name!r}")
+    return getattr(import_module(f"unlabeled.{_HOMES[name]}"), name)

@@ -1,0 +1,46 @@
+"""`unlabeled inspect`: what a path holds, before anything is trained on it."""
+
+from dataclasses import dataclass
+from os import PathLike
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What was found at a path.
+
+    Args:
+        modality: the kind of data.
+        samples: how many can be read.
+        classes: how many classes the labels name, or None without labels.
+        skipped: a path and a reason for each that cannot be read.
+    """
+
+    modality: str
+    samples: int
+    classes: int | None
+    skipped: list[dict[str, str]]
+
+
+def inspect(path: str | PathLike[str], *, labels: str | PathLike[str] | None = None) -> Inspected:
+    """Look at a path: what it holds, how many samples and classes, and what cannot be read.
+
+    Example: unlabeled inspect photos/
+
+    Args:
+        path: a folder of pictures, an .npz or an IDX file.
+        labels: a CSV with columns path,label.
+
+    Raises:
+        UserError: the path is absent, or holds nothing that can be read.
+    """
+    from unlabeled.data.source import recognise
+    from unlabeled.modalities import modality
+
+    name = recognise(path)
+    samples = modality(name).open(path, labels)
+    return Inspected(
+        modality=name,
+        samples=len(samples),
+        classes=None if samples.classes is None else len(samples.classes),
+        skipped=[{"path": each.path, "reason": each.reason} for each in samples.skipped],
+    )

@@ -1,0 +1,164 @@
+"""`unlabeled pretrain`: data without labels in, an encoder out."""
+
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unlabeled.training.pretraining import Session
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A finished (or stopped) run; usable wherever a run's path is.
+
+    Args:
+        run: the folder.
+        method: its name.
+        modality: of the data.
+        samples: how many there are.
+        skipped: how many could not be read.
+        epochs: whole passes over the data that were made.
+        steps: that were made.
+        seconds: of training, all calls together.
+        samples_per_second: of this call.
+        loss: mean over the last steps.
+        health: label-free figures of the encoder on the data.
+        finished: whether the run reached its last step.
+        seed: of the run.
+    """
+
+    run: str
+    method: str
+    modality: str
+    samples: int
+    skipped: int
+    epochs: int
+    steps: int
+    seconds: float
+    samples_per_second: float
+    loss: float
+    health: dict[str, float] = field(default_factory=dict)
+    finished: bool = True
+    seed: int = 0
+
+    def __fspath__(self) -> str:
+        return self.run
+
+
+def pretrain(
+    method: str,
+    data: Any = None,
+    *,
+    out: str | PathLike[str],
+    labels: str | PathLike[str] | None = None,
+    epochs: int = 100,
+    max_steps: int | None = None,
+    max_time: float | None = None,
+    batch_size: int = 256,
+    image_size: int | None = None,
+    encoder: str | None = None,
+    init: str | PathLike[str] | None = None,
+    seed: int = 0,
+    devices: int = 1,
+    num_nodes: int = 1,
+    precision: str = "32-true",
+    workers: int | None = None,
+    checkpoint_seconds: float = 60.0,
+    resume: bool = False,
+    views: dict[str, Any] | None = None,
+    network: dict[str, Any] | None = None,
+    **arguments: Any,
+) -> Pretrained:
+    """Learn an encoder from data without labels.
+
+    Example: unlabeled pretrain simclr --data photos/ --out runs/photos --epochs 100
+
+    Args:
+        method: a name that `unlabeled methods` lists.
+        data: a folder of pictures, an .npz or IDX file; in Python also an array, a pair of arrays or a torch data set.
+            By default a small sample of real photographs that comes with the installation.
+        out: the run folder to make.
+        labels: a CSV with columns path,label; kept for evaluation, never seen by the method.
+        epochs: passes over the data.
+        max_steps: train for this many steps and no more; the learning rate falls to 0 there.
+        max_time: stop after this many seconds, wherever training is; --resume goes on.
+        batch_size: samples a step, over all processes.
+        image_size: side of the views in pixels; by default the pictures' own up to 64, else 96.
+        encoder: a timm or torchvision model, or small_resnet; by default chosen by the size of the views.
+        init: a run or a .safetensors file whose weights the encoder starts from.
+        seed: of everything drawn by chance.
+        devices: processes on this machine, one a device.
+        num_nodes: machines; start the command on each by torchrun or SLURM.
+        precision: 32-true, bf16-mixed, 16-mixed or 64-true.
+        workers: processes that make views; 0 makes them in the training process; by default by the machine.
+        checkpoint_seconds: time between checkpoints.
+        resume: go on with the run at --out, with its own settings.
+        views: arguments of the method's view preset.
+        network: arguments of the encoder.
+        arguments: the method's own.
+
+    Returns:
+        What `--json` prints.
+
+    Raises:
+        UserError: in one sentence, whatever of this cannot be done.
+    """
+    from unlabeled import methods
+    from unlabeled.data.source import recognise
+    from unlabeled.run import Run
+    from unlabeled.training.pretraining import MEMORY, Execution, Session, Settings, check
+
+    def place(path: str | PathLike[str] | None) -> str | None:
+        return None if path is None else str(Path(path).absolute())
+
+    named = data is None or isinstance(data, str | PathLike)
+    asked = Settings(
+        method=method,
+        data=place(data) if named else MEMORY,
+        labels=place(labels),
+        epochs=epochs,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        image_size=image_size,
+        encoder=encoder,
+        init=place(init),
+        seed=seed,
+        precision=precision,
+        views=views or {},
+        network=network or {},
+        arguments=arguments,
+    )
+    execution = Execution(devices, num_nodes, workers, max_time, checkpoint_seconds)
+    settings = asked.resumed(Run.open(out)) if resume else asked
+    check(settings, execution)
+    source = settings.data if named else data
+    modality = "images" if source is None else recognise(source)
+    session = Session(methods.find(settings.method), settings, execution, Path(out), resume, source, modality)
+    session.train()
+    return _result(session)
+
+
+def _result(session: "Session") -> Pretrained:
+    """The run in figures; its health is measured on the first process, over at most 2,000 samples."""
+    from unlabeled.commands.evaluate import health_of
+    from unlabeled.distributed import rank
+
+    loop, samples, seed = session.loop, session.samples, session.settings.seed
+    health = health_of(session.run, samples, 2000, seed).figures() if rank() == 0 else {}
+    return Pretrained(
+        run=str(session.run.path),
+        method=session.settings.method,
+        modality=session.modality,
+        samples=len(samples),
+        skipped=len(session.run.skipped()),
+        epochs=loop.done // (len(samples) // session.settings.batch_size),
+        steps=loop.done,
+        seconds=round(loop.seconds, 3),
+        samples_per_second=round(loop.steps_per_second * session.settings.batch_size, 1),
+        loss=loop.watch.last_loss,
+        health=health,
+        finished=loop.done >= loop.budget.steps,
+        seed=seed,
+    )

@@ -1,0 +1,102 @@
+"""Sums and gathers across processes; in one process each is the identity.
+
+Every function works on gloo and NCCL and on float64, so that what is exact on one process can be
+shown to be exact on two.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from unlabeled.errors import UserError
+
+
+def world_size() -> int:
+    """The number of processes, 1 where torch.distributed is not in use."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number, 0 to `world_size() - 1`."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+class _Gather(torch.autograd.Function):
+    """All processes' rows; the gradient of a row is the sum of what all processes ask of it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        gradient = gradient.contiguous().clone()
+        dist.all_reduce(gradient)  # sum, not mean: every process's loss used this row as a key
+        return gradient.chunk(world_size())[rank()]
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Rows of all processes, process after process, with gradient.
+
+    Args:
+        rows: (B, ...), of one shape on every process.
+
+    Returns:
+        (R B, ...) for R processes. The backward pass sums over processes, so that with gradients
+        averaged by DDP the update equals that of one process holding the whole batch.
+    """
+    return _Gather.apply(rows) if world_size() > 1 else rows  # type: ignore[no-any-return,no-untyped-call]
+
+
+def total(value: Tensor) -> Tensor:
+    """The sum of `value` (any shape) over processes, without gradient; a new tensor."""
+    value = value.detach().clone()
+    if world_size() > 1:
+        dist.all_reduce(value)
+    return value
+
+
+def collect(item: Any) -> list[Any]:
+    """`item` (any small Python object) of every process, in order of rank.
+
+    The objects come from our own processes of one run; nothing that was read from disk or sent by a
+    user passes through here.
+    """
+    if world_size() == 1:
+        return [item]
+    items: list[Any] = [None] * world_size()
+    dist.all_gather_object(items, item)
+    return items
+
+
+def same_everywhere(flag: bool) -> bool:
+    """True on all processes as soon as it is on one: how a signal that one process got stops all at the same step."""
+    return any(collect(flag))
+
+
+def on_first(act: Callable[[], object]) -> None:
+    """Let the first process act while the others wait; a user's error there is raised on all.
+
+    Raises:
+        UserError: what `act` raised.
+    """
+    problem = None
+    if rank() == 0:
+        try:
+            act()
+        except UserError as error:
+            problem = str(error)
+    problem = collect(problem)[0]
+    if problem is not None:
+        raise UserError(problem)
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if world_size() > 1:
+        dist.barrier()

@@ -1,0 +1,60 @@
+"""Training and test rows of labelled protocols."""
+
+from typing import Any
+
+import numpy as np
+
+from unlabeled import chance
+from unlabeled.errors import UserError
+from unlabeled.evaluation.features import Features
+
+
+def split(train: Features, test: Features | None, seed: int, share: float = 0.2) -> tuple[Features, Features]:
+    """The rows to learn from and the rows to test on.
+
+    Args:
+        train: all labelled rows, or those to learn from where `test` is given.
+        test: the rows to test on, or None to draw them: `share` of each class (rounded, at least one where the
+            class has two), by a seed and the samples' places alone, so that every encoder meets the same split.
+        seed: of the draw.
+        share: within (0, 1).
+
+    Raises:
+        UserError: there are no labels, or no class has two samples.
+    """
+    for features in (train, test):
+        if features is not None and features.labels is None:
+            raise UserError("this protocol needs labels; sort the data into one folder a class, or give --labels.")
+    if test is not None:
+        return train, test
+    assert train.labels is not None
+    rng = chance.generator(seed, chance.SPLIT)
+    tested = np.zeros(len(train.ids), bool)
+    for label in np.unique(train.labels):
+        rows = rng.permutation(np.flatnonzero(train.labels == label))
+        tested[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
+    if not tested.any():
+        raise UserError("no class has two labelled samples, so none can be held out; give --test.")
+    return _rows(train, ~tested), _rows(train, tested)
+
+
+def matched(train: Any, test: Any) -> Any:
+    """Test samples whose labels number the classes as the training samples do.
+
+    Raises:
+        UserError: a class of the test samples is not among the training samples'.
+    """
+    if train.classes is None or test.classes is None or train.classes == test.classes:
+        return test
+    unknown = sorted(set(test.classes) - set(train.classes))
+    if unknown:
+        raise UserError(
+            f"the test samples have classes that the training samples lack: {', '.join(unknown[:5])}; "
+            "use the same folder names in both."
+        )
+    return test.relabel(train.classes)
+
+
+def _rows(features: Features, chosen: np.ndarray) -> Features:
+    labels = None if features.labels is None else features.labels[chosen]
+    return Features(features.embeddings[chosen], features.ids[chosen], labels)

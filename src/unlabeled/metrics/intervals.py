@@ -1,0 +1,30 @@
+"""Intervals of confidence."""
+
+from math import sqrt
+
+
+def wilson(correct: int, total: int, deviations: float = 1.959963984540054) -> tuple[float, float]:
+    """The Wilson interval of a share, which stays within 0 and 1 and serves few samples too.
+
+    With p = correct / n and z = `deviations`:
+
+        ( p + z^2 / 2n  -/+  z sqrt( p (1 - p) / n + z^2 / 4n^2 ) )  /  ( 1 + z^2 / n )
+
+    Args:
+        correct: how many, 0 to `total`.
+        total: n, at least 1.
+        deviations: z of the normal distribution; the default gives 95 %.
+
+    Returns:
+        The lower and the upper end, 0 <= low <= p <= high <= 1.
+
+    Raises:
+        ValueError: `total` < 1, or `correct` outside 0 to `total`.
+    """
+    if total < 1 or not 0 <= correct <= total:
+        raise ValueError(f"wilson takes 0 <= correct <= total and total >= 1, got {correct} of {total}")
+    share, square = correct / total, deviations**2
+    centre = share + square / (2 * total)
+    half = deviations * sqrt(share * (1 - share) / total + square / (4 * total**2))
+    low, high = (centre - half) / (1 + square / total), (centre + half) / (1 + square / total)
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)  # rounding may pass an end by 1e-17

@@ -1,0 +1,78 @@
+"""The one table of modalities: how each is opened, looked at, encoded, and which sample is built in.
+
+Nothing else switches on a modality's name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+import unlabeled.encoders.images
+import unlabeled.views.images
+from unlabeled.data.images import open_images
+from unlabeled.data.photographs import photographs
+from unlabeled.errors import UserError
+
+
+@dataclass(frozen=True)
+class Modality:
+    """All that the commands need to know of one kind of data.
+
+    Args:
+        open: a path (or arrays, or a torch data set) and a file of labels or None, to samples.
+        sample: the built-in sample: training samples and test samples.
+        size: samples to the default size of a view.
+        views: the default view preset: (size, ...) to views.
+        plain: size to the one view without chance that evaluation uses.
+        encoder: (name, size, ...) to an `nn.Module` with `width`.
+        default_encoder: size to a name.
+        raw: one sample to the raw-input baseline's features, float32 (D,), of samples of any size.
+    """
+
+    open: Callable[[Any, Any], Any]
+    sample: Callable[[], tuple[Any, Any]]
+    size: Callable[[Any], int]
+    views: Callable[..., Any]
+    plain: Callable[[int], Any]
+    encoder: Callable[..., nn.Module]
+    default_encoder: Callable[[int], str]
+    raw: Callable[[Any], np.ndarray]
+
+
+def image_size(samples: Any) -> int:
+    """The default view of pictures: their own size up to 64 pixels, a multiple of 4; 96 pixels for larger ones."""
+    side: int = samples.size()
+    return max(8, side // 4 * 4) if side <= unlabeled.encoders.images.SMALL else 96
+
+
+def raw_pixels(image: np.ndarray) -> np.ndarray:
+    """A picture's pixels at 32 x 32, float32 (3072,)."""
+    return unlabeled.views.images.to_float(unlabeled.views.images.centre_crop(image, 32)).ravel()
+
+
+MODALITIES = {
+    "images": Modality(
+        open=open_images,
+        sample=photographs,
+        size=image_size,
+        views=unlabeled.views.images.simclr,
+        plain=unlabeled.views.images.plain,
+        encoder=unlabeled.encoders.images.image_encoder,
+        default_encoder=unlabeled.encoders.images.default_name,
+        raw=raw_pixels,
+    ),
+}
+
+
+def modality(name: str) -> Modality:
+    """The table's row.
+
+    Raises:
+        UserError: no such modality in this version.
+    """
+    if name not in MODALITIES:
+        raise UserError(f"this version knows no {name}; it knows {', '.join(MODALITIES)}.")
+    return MODALITIES[name]

@@ -1,0 +1,196 @@
+"""From the words of a command line to the call of a verb: signatures are flags, docstrings are help."""
+
+import argparse
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import docstring_parser
+import jsonargparse
+import yaml
+
+from unlabeled import methods
+from unlabeled.data.source import recognise
+from unlabeled.errors import UserError
+
+
+class Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Types and defaults beside each flag, the description's lines as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=110)
+
+
+class Parser(jsonargparse.ArgumentParser):
+    """Typed flags and YAML from functions' signatures.
+
+    Args:
+        program: the words before the flags.
+        description: above the flags.
+        words: to be parsed.
+    """
+
+    def __init__(self, program: str, description: str, words: Sequence[str]) -> None:
+        super().__init__(
+            prog=program,
+            description=description,
+            exit_on_error=False,
+            formatter_class=Help,
+            usage=f"{program} [flags]",
+            add_help=False,
+        )
+        self.words = list(words)
+
+    @staticmethod
+    def helps(function: Callable[..., Any]) -> dict[str, str]:
+        """What a docstring says of each argument."""
+        params = docstring_parser.parse(function.__doc__ or "").params
+        return {each.arg_name: " ".join((each.description or "").split()) for each in params}
+
+    def add_function(self, function: Callable[..., Any], skip: Sequence[str], title: str, prefix: str = "") -> None:
+        """A flag for each argument of `function` but those to skip."""
+        group = self.add_argument_group(title)
+        helps = self.helps(function)
+        target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+        hints = get_type_hints(target)
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name in skip or parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            flag = f"--{prefix}{name}".replace("_", "-")
+            options: dict[str, Any] = {"help": helps.get(name)}
+            if parameter.default is parameter.empty:
+                options["required"] = True
+            if parameter.default is False:
+                group.add_argument(flag, action="store_true", default=False, **options)
+            else:
+                default = None if parameter.default is parameter.empty else parameter.default
+                group.add_argument(flag, type=_typed(hints[name]), default=default, **options)
+
+
+def _typed(hint: Any) -> Any:
+    """A parameter's type on the command line, where data and paths are text."""
+    if hint is Any or any(each is PathLike or getattr(each, "__origin__", None) is PathLike for each in get_args(hint)):
+        return str | None
+    return hint
+
+
+def parse(verb: str, words: Sequence[str]) -> Any:
+    """Call `verb` with what the words say; print help and return None where it is asked for.
+
+    Raises:
+        UserError: a word too many or missing, or the verb's own.
+        argparse.ArgumentError: a flag that there is not, or a value of another type.
+    """
+    wants_help = bool({"-h", "--help"} & set(words)) or not (words or verb == "methods")
+    call, parser = BUILDERS.get(verb, _plain)(verb, [word for word in words if word not in ("-h", "--help")])
+    if wants_help:
+        print(parser.format_help(), end="")
+        return None
+    options = parser.parse_args(parser.words).as_dict()
+    for name in ("help", "config"):
+        options.pop(name, None)
+    return call(**options)
+
+
+def _plain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
+    """A verb that is one function."""
+    function = getattr(import_module(f"unlabeled.commands.{verb}"), verb)
+    return function, _parser_of(function, f"unlabeled {verb}", words)
+
+
+def _evaluate(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
+    """`evaluate PROTOCOL RUN`: each protocol is a function."""
+    from unlabeled.commands.evaluate import PROTOCOLS
+
+    if not words or words[0].startswith("-"):
+        lines = "\n".join(f"  {name:<8} {_description(each).splitlines()[0]}" for name, each in PROTOCOLS.items())
+        text = "Evaluate a run.\n\nExample: unlabeled evaluate knn runs/photos\n\nprotocols:\n" + lines
+        return _needs("evaluate", "PROTOCOL", PROTOCOLS), Parser("unlabeled evaluate PROTOCOL RUN", text, words)
+    protocol, *rest = words
+    if protocol not in PROTOCOLS:
+        raise UserError(f"no protocol is called {protocol!r}; the protocols are {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[protocol], _parser_of(PROTOCOLS[protocol], f"unlabeled evaluate {protocol}", rest)
+
+
+def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
+    """`pretrain METHOD`: the common flags, and those of the method, of its views and of its encoder."""
+    from unlabeled.commands.pretrain import pretrain
+
+    named = bool(words) and not words[0].startswith("-")
+    method, rest = (words[0], words[1:]) if named else (_method_of_config(words), words)
+    lines = "\n".join(f"  {name:<12} {methods.summary(name)}" for name in methods.names())
+    description = f"{_description(pretrain)}\n\nmethods (their own flags: unlabeled pretrain NAME --help):\n{lines}"
+    parser = Parser(f"unlabeled pretrain {method or 'METHOD'}", description, rest)
+    parser.add_function(pretrain, ("method", "views", "network", "arguments"), "flags of every method")
+    parser.add_argument("--config", action="config", help="a YAML file of flags, such as a run's config.yaml")
+    if method is None:
+        return _needs("pretrain", "METHOD", methods.names()), parser
+    parser.add_argument("--method", type=str, default=method, help=argparse.SUPPRESS)
+    found = methods.find(method)
+    from unlabeled.modalities import modality
+
+    kind = modality(_modality_of(rest))
+    preset = getattr(found, "views", {}).get(_modality_of(rest), kind.views)
+    parser.add_function(found, ("encoder",), f"{found.__name__}: its own flags")
+    parser.add_function(preset, ("size",), "its views", "views.")
+    parser.add_function(kind.encoder, ("name", "image_size"), "its encoder", "network.")
+    return pretrain, parser
+
+
+BUILDERS: dict[str, Callable[[str, list[str]], tuple[Callable[..., Any], Parser]]] = {
+    "pretrain": _pretrain,
+    "evaluate": _evaluate,
+}
+
+
+def _parser_of(function: Callable[..., Any], program: str, words: list[str]) -> Parser:
+    places = [p.name for p in inspect.signature(function).parameters.values() if _stands_alone(p)]
+    parser = Parser(f"{program} {' '.join(name.upper() for name in places)}".rstrip(), _description(function), words)
+    for name in places:
+        parser.add_argument(name, type=str, help=parser.helps(function).get(name))
+    parser.add_function(function, places, "flags")
+    return parser
+
+
+def _stands_alone(parameter: inspect.Parameter) -> bool:
+    """Arguments without a default that need no name."""
+    return parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty
+
+
+def _description(function: Callable[..., Any]) -> str:
+    """A docstring up to its arguments."""
+    return inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
+
+
+def _needs(verb: str, what: str, names: Iterable[str]) -> Callable[..., Any]:
+    def complain(**options: Any) -> None:
+        raise UserError(f"unlabeled {verb} needs a {what} as its next word: {', '.join(names)}.")
+
+    return complain
+
+
+def _value(words: Sequence[str], flag: str) -> str | None:
+    """The text after a flag, or None."""
+    for place, word in enumerate(words):
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+        if word == flag and place + 1 < len(words):
+            return words[place + 1]
+    return None
+
+
+def _method_of_config(words: Sequence[str]) -> str | None:
+    """The method that a `--config` file names, so that a recipe can be run by that flag alone."""
+    path = _value(words, "--config")
+    if path is None or not Path(path).is_file():
+        return None
+    config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return config.get("method") if isinstance(config, dict) else None
+
+
+def _modality_of(words: Sequence[str]) -> str:
+    path = _value(words, "--data")
+    return "images" if path is None else recognise(path)

@@ -1,0 +1,52 @@
+"""Results as tables that a person reads, on standard error."""
+
+from dataclasses import fields
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(result: Any) -> None:
+    """Print a verb's result: one row a field, lists of records as tables of their own.
+
+    Args:
+        result: a dataclass.
+    """
+    console = Console(stderr=True, highlight=False)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    lists: list[tuple[str, list[Any]]] = []
+    for field in fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, list) and value and not isinstance(value[0], str):
+            lists.append((field.name, value))
+        elif value not in (None, {}, []):
+            table.add_row(field.name.replace("_", " "), text(value))
+    console.print(table)
+    for name, records in lists:
+        console.print(records_table(name, records))
+
+
+def records_table(name: str, records: list[Any], most: int = 20) -> Table:
+    """The first `most` of a list of dicts or dataclasses, one row each."""
+    rows = [record if isinstance(record, dict) else vars(record) for record in records]
+    rest = f" (the first {most} of {len(rows)})" if len(rows) > most else ""
+    table = Table(title=f"{name}{rest}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "), justify="left")
+    for row in rows[:most]:
+        table.add_row(*(text(value) for value in row.values()))
+    return table
+
+
+def text(value: Any) -> str:
+    """Numbers with four digits after the point, dicts and tuples on one line."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, dict):
+        return "  ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(text(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

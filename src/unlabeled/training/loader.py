@@ -1,0 +1,109 @@
+"""Batches of views by step number: what a step sees depends on nothing but the seed, the data and the step."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from unlabeled import chance
+from unlabeled.errors import Unreadable, UserError
+from unlabeled.training.method import Batch
+
+
+class Samples(Protocol):
+    """A data set as the loop sees it; its own modality's views know how to read it."""
+
+    labels: np.ndarray | None
+
+    def __len__(self) -> int: ...
+
+
+class Views(Protocol):
+    """How samples of one modality are read, looked at and joined into the encoder's form."""
+
+    count: int
+    view: Callable[[Any, np.random.Generator], Any]
+
+    def read(self, samples: Any, place: int) -> Any:
+        """One sample as it is on disk; raises `Unreadable`."""
+
+    def join(self, views: Sequence[Sequence[Any]]) -> Any:
+        """`views[v][i]` to a batch in the encoder's form, view by view."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One step's batch and the samples that could not be read on the way."""
+
+    batch: Batch
+    unreadable: list[tuple[str, str]]
+
+
+class Steps(Dataset[Loaded]):
+    """Maps a step to this process's batch.
+
+    Each epoch is one permutation of the data; the global batch of a step is a run of it, and process r of
+    R takes the r-th part. A sample that cannot be read is replaced by the next one that can.
+
+    Args:
+        samples: the data.
+        views: of its modality.
+        seed: of the run.
+        batch_size: over all processes, at most the number of samples, divisible by `processes`.
+        process: this process's number.
+        processes: how many there are.
+    """
+
+    def __init__(
+        self, samples: Samples, views: Views, seed: int, batch_size: int, process: int = 0, processes: int = 1
+    ) -> None:
+        self.samples, self.views, self.seed = samples, views, seed
+        self.batch_size, self.process, self.processes = batch_size, process, processes
+        self.per_epoch = len(samples) // batch_size  # the last, smaller batch of an epoch is left out
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def places(self, step: int) -> tuple[int, np.ndarray]:
+        """The epoch of a step and this process's samples in it, int64 (B,)."""
+        epoch, start = step // self.per_epoch, step % self.per_epoch * self.batch_size
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, chance.order(self.seed, epoch, len(self.samples))
+        share = self.batch_size // self.processes
+        start += self.process * share
+        return epoch, self._order[1][start : start + share]
+
+    def __getitem__(self, step: int) -> Loaded:
+        epoch, places = self.places(step)
+        unreadable: list[tuple[str, str]] = []
+        views: list[list[Any]] = [[] for _ in range(self.views.count)]
+        index = places.copy()
+        for row, place in enumerate(places):
+            index[row], sample = self._read(int(place), unreadable)
+            for number, column in enumerate(views):
+                generator = chance.generator(self.seed, chance.VIEWS, epoch, int(index[row]), number)
+                column.append(self.views.view(sample, generator))
+        return Loaded(Batch(self.views.join(views), torch.from_numpy(index)), unreadable)
+
+    def _read(self, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:
+        for offset in range(len(self.samples)):
+            other = (place + offset) % len(self.samples)
+            try:
+                return other, self.views.read(self.samples, other)
+            except Unreadable as problem:
+                unreadable.append((problem.path, problem.reason))
+        raise UserError("no sample of the data can be read any more; check that the folder is still there.")
+
+
+def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool = False) -> Iterator[Loaded]:
+    """The batches of steps `start` to `stop`, made by `workers` processes (0: in this one), the same whatever their number."""
+    loader: DataLoader[Loaded] = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=range(start, stop),  # type: ignore[arg-type]
+        num_workers=workers,
+        pin_memory=pin_memory,
+        collate_fn=None,
+    )
+    return iter(loader)

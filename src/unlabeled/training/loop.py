@@ -1,0 +1,216 @@
+"""The one loop: every method, every modality, one process or many."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from unlabeled import chance
+from unlabeled.distributed import rank, same_everywhere, total, world_size
+from unlabeled.training.checkpoints import Checkpoint
+from unlabeled.training.loader import Loaded, Steps, batches
+from unlabeled.training.method import ActsBeforeStep, Batch, Method, Penalises, StepsItself
+from unlabeled.training.progress import Progress
+from unlabeled.training.signals import StopSignals
+from unlabeled.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run trains and how often it is saved.
+
+    Args:
+        steps: of the whole run; the schedule ends there.
+        seconds: stop early after this long, or None.
+        checkpoint_seconds: time between checkpoints.
+        workers: processes that make views; 0 makes them in this one.
+    """
+
+    steps: int
+    seconds: float | None = None
+    checkpoint_seconds: float = 60.0
+    workers: int = 0
+
+
+class Journal(Protocol):
+    """Where the loop writes, on the first process: the run's folder."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in place of the one before."""
+
+    def log(self, figures: dict[str, float]) -> None:
+        """Keep the figures of one step."""
+
+    def skip(self, name: str, reason: str) -> None:
+        """Keep the name of a sample that could not be read."""
+
+
+class Loop:
+    """Trains one method, step by step; the state after any step can be saved and gone on from.
+
+    Args:
+        fabric: launched; decides device, precision and processes.
+        method: an `nn.Module` on the CPU, prepared.
+        batch_size: over all processes.
+        budget: how long.
+        seed: of the run.
+    """
+
+    def __init__(self, fabric: Fabric, method: Method, batch_size: int, budget: Budget, seed: int) -> None:
+        assert isinstance(method, nn.Module)
+        self.fabric, self.method, self.module, self.budget, self.seed = fabric, method, method, budget, seed
+        self.plan = method.optimizer(batch_size, budget.steps)
+        for group in self.plan.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        self.done, self.seconds, self.steps_per_second = 0, 0.0, 0.0
+        self.watch = Watch(method.encoder)
+        if isinstance(method, StepsItself):  # its inner loop averages gradients itself, so no wrapper
+            method.to(fabric.device)
+            self.wrapped: Any = method
+        else:
+            self.wrapped, _ = fabric.setup(method, self.plan.optimizer)
+            self.wrapped.mark_forward_method("loss")
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.module.load_state_dict(checkpoint.method)
+        self.plan.optimizer.load_state_dict(checkpoint.optimizer)
+        self.done, self.seconds = checkpoint.step, checkpoint.seconds
+
+    def checkpoint(self, fingerprint: str) -> Checkpoint:
+        """The state after the last step."""
+        return Checkpoint(
+            self.done, self.module.state_dict(), self.plan.optimizer.state_dict(), fingerprint, self.seconds
+        )
+
+    def step(self, batch: Batch) -> Tensor:
+        """One step of the method on this process's batch; returns the loss."""
+        chance.seed_torch(self.seed, chance.MODEL, self.done, rank())
+        factor = self.plan.schedule(self.done)
+        for group in self.plan.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        if isinstance(self.method, ActsBeforeStep):
+            self.method.before_step(self.done)
+        batch = Batch(self.fabric.to_device(batch.views), self.fabric.to_device(batch.index))
+        if isinstance(self.method, StepsItself):
+            with self.fabric.autocast():
+                loss = self.method.step(batch, self._update)
+        else:
+            loss = self.wrapped.loss(batch)
+            if isinstance(self.method.encoder, Penalises):
+                loss = loss + self.method.encoder.penalty()
+            self._update(loss)
+        self.done += 1
+        return loss.detach()
+
+    def _update(self, loss: Tensor, parameters: Iterable[nn.Parameter] | None = None) -> None:
+        """Backward, clip, and one optimiser step of `parameters` (all where None)."""
+        chosen = [p for p in (self.module.parameters() if parameters is None else parameters) if p.requires_grad]
+        self.plan.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if parameters is not None:
+            kept = set(chosen)
+            for parameter in self.module.parameters():
+                if parameter not in kept:
+                    parameter.grad = None  # the optimisers leave parameters without gradient as they are
+        if isinstance(self.method, StepsItself) and world_size() > 1:
+            average_gradients(chosen)
+        if self.plan.clip is not None:
+            clip_grad_norm_(chosen, self.plan.clip)
+        self.plan.optimizer.step()
+
+    def run(self, steps: Steps, journal: Journal, fingerprint: str = "") -> None:
+        """Train to the end of the budget, its time or a signal; save now and then and at the end.
+
+        Args:
+            steps: the views of every step.
+            journal: where checkpoints, figures and unreadable samples go.
+            fingerprint: of the data, kept in checkpoints.
+
+        Raises:
+            UserError: the loss is no longer a finite number.
+        """
+        clock = Clock(self.budget, self.done, self.seconds)
+        loader = batches(steps, self.done, self.budget.steps, self.budget.workers, self.fabric.device.type == "cuda")
+        progress = Progress("training", self.budget.steps, "samples", self.done, steps.batch_size, rank() == 0)
+        with progress, StopSignals() as stop:
+            for loaded in loader:
+                self.watch.add(self.step(loaded.batch))
+                self.seconds, self.steps_per_second = clock.seconds(), clock.steps_per_second(self.done)
+                self._write_down(journal, loaded, steps)
+                progress.update(self.done, self.watch.note)
+                if self._agree(stop.asked or clock.late()):
+                    break
+                if clock.checkpoint_due() and self.done < self.budget.steps:
+                    self._save(journal, fingerprint)
+        self._save(journal, fingerprint)
+
+    def _write_down(self, journal: Journal, loaded: Loaded, steps: Steps) -> None:
+        for name, reason in loaded.unreadable:
+            journal.skip(name, reason)
+        if rank() == 0 and (self.done % max(1, self.budget.steps // 200) == 0 or self.done == self.budget.steps):
+            journal.log(
+                {
+                    "step": self.done,
+                    "epoch": self.done / steps.per_epoch,
+                    "learning_rate": self.plan.optimizer.param_groups[0]["lr"],
+                    "samples_per_second": self.steps_per_second * steps.batch_size,
+                    **self.watch.figures(self.done, steps.views.count),
+                }
+            )
+
+    def _agree(self, stop: bool) -> bool:
+        """Whether to stop: at once in one process, at the next tenth step where several must stop at the same one."""
+        if world_size() == 1:
+            return stop
+        return self.done % 10 == 0 and same_everywhere(stop)
+
+    def _save(self, journal: Journal, fingerprint: str) -> None:
+        self.watch.check(self.done)
+        if rank() == 0:
+            journal.save(self.checkpoint(fingerprint))
+
+
+class Clock:
+    """When a run that began now is late, or due for a checkpoint."""
+
+    def __init__(self, budget: Budget, done: int, seconds_before: float) -> None:
+        self.budget, self.first, self.seconds_before = budget, done, seconds_before
+        self.began = self.saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Training time, that of earlier calls included."""
+        return self.seconds_before + time.monotonic() - self.began
+
+    def steps_per_second(self, done: int) -> float:
+        """The rate of this call."""
+        return (done - self.first) / max(time.monotonic() - self.began, 1e-9)
+
+    def late(self) -> bool:
+        """Whether the time of this call is used up."""
+        return self.budget.seconds is not None and time.monotonic() - self.began >= self.budget.seconds
+
+    def checkpoint_due(self) -> bool:
+        """True once every `checkpoint_seconds`."""
+        if time.monotonic() - self.saved < self.budget.checkpoint_seconds:
+            return False
+        self.saved = time.monotonic()
+        return True
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """The mean over processes of every parameter's gradient; a process without one counts as zero.
+
+    A parameter that has no gradient on any process keeps none.
+    """
+    chosen = list(parameters)
+    used = total(torch.tensor([float(p.grad is not None) for p in chosen], device=chosen[0].device))
+    for parameter, processes in zip(chosen, used.tolist(), strict=True):
+        if processes:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            parameter.grad = total(gradient) / world_size()

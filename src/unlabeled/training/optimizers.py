@@ -1,0 +1,122 @@
+"""Optimisers and which parameters they decay; every one has the same signature, so a method may offer them all."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+OptimizerName = Literal["lars", "sgd", "adamw"]
+
+
+class LARS(torch.optim.Optimizer):
+    """Layer-wise adaptive rates as SimCLR's official code has them (`lars_optimizer.py`).
+
+    For each parameter w with gradient g, rate l, decay d, trust coefficient c and momentum m:
+
+        g <- g + d w;   r = c |w| / |g|  if both norms are above 0, else 1      (adapted groups)
+        r = 1 and no decay                                                      (groups with adapt=False)
+        v <- m v + (l r) g;   w <- w - v
+
+    The rate enters the momentum buffer, so after a change of rate old steps keep theirs (unlike
+    `torch.optim.SGD`). No epsilon is added and there is no Nesterov step.
+
+    Args:
+        params: parameters or groups; a group may set `weight_decay` and `adapt`.
+        lr: l, at least 0.
+        momentum: m, 0 to 1.
+        weight_decay: d, at least 0.
+        trust_coefficient: c, above 0.
+        adapt: whether a group gets a trust ratio and decay.
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust_coefficient: float = 0.001,
+        adapt: bool = True,
+    ) -> None:
+        if lr < 0 or not 0 <= momentum < 1 or weight_decay < 0 or trust_coefficient <= 0:
+            raise ValueError(f"LARS got lr {lr}, momentum {momentum}, decay {weight_decay}, trust {trust_coefficient}")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "trust_coefficient": trust_coefficient,
+            "adapt": adapt,
+        }
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update; returns the closure's loss if one is given."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, parameter.grad, group)
+        return loss
+
+    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        rate: Tensor | float = group["lr"]
+        if group["adapt"]:
+            gradient = gradient.add(parameter, alpha=group["weight_decay"])
+            # vector_norm in float64: on a CPU a float32 norm of millions of numbers loses digits
+            norm = torch.linalg.vector_norm(parameter, dtype=torch.float64)
+            gradient_norm = torch.linalg.vector_norm(gradient, dtype=torch.float64)
+            ratio = group["trust_coefficient"] * norm / gradient_norm
+            ratio = torch.where((norm > 0) & (gradient_norm > 0), ratio, torch.ones_like(ratio))
+            rate = (ratio * rate).to(parameter.dtype)  # stays on the device: no synchronisation a parameter
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        velocity = state["momentum"]
+        velocity.mul_(group["momentum"]).add_(gradient * rate)
+        parameter.sub_(velocity)
+
+
+def decayed_and_not(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """A module's trainable parameters: those that are decayed, and biases and norms (one dimension or none), which are not."""
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    return [p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]
+
+
+def lars(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """LARS, momentum 0.9; biases and norms are neither decayed nor adapted (SimCLR, section 2.1 and official code)."""
+    decayed, plain = decayed_and_not(module)
+    groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0, "adapt": False}]
+    return LARS(groups, lr=learning_rate, weight_decay=weight_decay)
+
+
+def sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """SGD, Nesterov momentum 0.9; biases and norms are not decayed."""
+    decayed, plain = decayed_and_not(module)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True)
+
+
+def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW, betas 0.9 and 0.999; biases and norms are not decayed."""
+    decayed, plain = decayed_and_not(module)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=learning_rate)
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], torch.optim.Optimizer]] = {
+    "lars": lars,
+    "sgd": sgd,
+    "adamw": adamw,
+}
+"""(module, learning rate, weight decay) -> optimiser."""
+
+LEARNING_RATES: dict[str, float] = {"lars": 0.3, "sgd": 0.03, "adamw": 1e-3}
+"""Each optimiser's learning rate for a batch of 256: LARS as the paper has it, the others our own choice."""

@@ -1,0 +1,1 @@
+"""What a method looks at: one file a modality."""

@@ -1,0 +1,315 @@
+"""Views of pictures: every operation that SimCLR studies as a named function, and the presets made of them.
+
+An operation takes a picture, float32 (H, W, 3) in [0, 1], and a generator, and returns a picture in
+[0, 1]; it may change the picture it was given. A preset takes the side of the view in pixels and
+strengths, and returns `ImageViews`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+
+cv2.setNumThreads(0)  # the loader's workers are the threads
+
+Picture = np.ndarray
+Operation = Callable[[Picture, Generator], Picture]
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Red, green and blue in a grey picture (ITU-R 601)."""
+
+
+# --- geometry -------------------------------------------------------------------------------------------------------
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, 3), uint8 or float32, to (height, width, 3): averaging where it shrinks, bicubic where it grows."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height * width < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def crop_box(
+    height: int, width: int, rng: Generator, area: tuple[float, float], aspect: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a random crop.
+
+    Ten draws of a share of the area (uniform) and of an aspect ratio (uniform in its logarithm); if none
+    fits, the largest central crop within the aspect ratios, as torchvision does.
+    """
+    low, high = np.log(aspect[0]), np.log(aspect[1])
+    for _ in range(10):
+        pixels = height * width * rng.uniform(*area)
+        ratio = np.exp(rng.uniform(low, high))
+        w, h = round(np.sqrt(pixels * ratio)), round(np.sqrt(pixels / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    w, h = min(width, max(1, round(height * aspect[1]))), min(height, max(1, round(width / aspect[0])))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def random_resized_crop(
+    image: np.ndarray,
+    rng: Generator,
+    size: int,
+    area: tuple[float, float] = (0.08, 1.0),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+) -> np.ndarray:
+    """A random part of a picture, resized to (size, size, 3) (section 3.1 and appendix A); keeps the pixel type."""
+    top, left, height, width = crop_box(*image.shape[:2], rng, area, aspect)
+    return resize(image[top : top + height, left : left + width], size, size)
+
+
+def centre_crop(image: np.ndarray, size: int, margin: float = 1.0) -> np.ndarray:
+    """The shorter side resized to size * margin, then the central (size, size, 3)."""
+    height, width = image.shape[:2]
+    scale = size * margin / min(height, width)
+    image = resize(image, max(size, round(height * scale)), max(size, round(width * scale)))
+    top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+    return image[top : top + size, left : left + size]
+
+
+def horizontal_flip(image: Picture, rng: Generator) -> Picture:
+    """Left and right exchanged with probability one half."""
+    return image[:, ::-1] if rng.random() < 0.5 else image
+
+
+def rotate(image: Picture, rng: Generator) -> Picture:
+    """Turned by 90, 180 or 270 degrees (figure 4)."""
+    return np.rot90(image, int(rng.integers(1, 4)))
+
+
+def cutout(image: Picture, rng: Generator, side: float = 0.5) -> Picture:
+    """A square of `side` times the shorter side set to black, its centre anywhere (figure 4; the size is our choice)."""
+    height, width = image.shape[:2]
+    half = max(1, round(side * min(height, width))) // 2
+    y, x = int(rng.integers(height)), int(rng.integers(width))
+    image = image.copy()
+    image[max(0, y - half) : y + half, max(0, x - half) : x + half] = 0
+    return image
+
+
+# --- colour ---------------------------------------------------------------------------------------------------------
+
+
+def grey_of(image: Picture) -> Picture:
+    """The grey picture, (H, W)."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def grey(image: Picture, rng: Generator) -> Picture:
+    """All three channels set to the grey picture (colour dropping)."""
+    return cv2.cvtColor(grey_of(image), cv2.COLOR_GRAY2RGB)
+
+
+def brightness(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Multiplied by uniform [max(0, 1 - strength), 1 + strength] (appendix A, torchvision's form)."""
+    return clip(image * np.float32(factor(rng, strength)))
+
+
+def additive_brightness(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Plus uniform [-strength, strength] (the official code's first version)."""
+    return clip(image + np.float32(rng.uniform(-strength, strength)))
+
+
+def contrast(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Stretched about the mean of the grey picture by uniform [max(0, 1 - strength), 1 + strength]."""
+    scale, mean = np.float32(factor(rng, strength)), np.float32(grey_of(image).mean())
+    return clip(image * scale + (1 - scale) * mean)
+
+
+def saturation(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Blended with the grey picture: uniform [max(0, 1 - strength), 1 + strength] of the picture, the rest grey."""
+    scale = factor(rng, strength)
+    return clip(cv2.addWeighted(image, scale, grey(image, rng), 1 - scale, 0))
+
+
+def hue(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Hue turned by uniform [-strength, strength] of the whole circle, in HSV; strength 0 to 0.5."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)  # hue in degrees
+    hsv[..., 0] = (hsv[..., 0] + np.float32(360 * rng.uniform(-strength, strength))) % 360
+    return clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
+
+
+BRIGHTNESS = {"multiplicative": brightness, "additive": additive_brightness}
+
+
+def colour_jitter(
+    image: Picture,
+    rng: Generator,
+    strength: float = 1.0,
+    brightness_form: Literal["multiplicative", "additive"] = "multiplicative",
+) -> Picture:
+    """Brightness, contrast and saturation 0.8 s, hue 0.2 s, in random order, clipped after each (appendix A).
+
+    Args:
+        image: (H, W, 3).
+        rng: where the draws come from.
+        strength: s of Table 1, at least 0.
+        brightness_form: multiplicative as in the paper's listing, or additive as in the first official code.
+    """
+    steps: list[tuple[Callable[[Picture, Generator, float], Picture], float]] = [
+        (BRIGHTNESS[brightness_form], 0.8 * strength),
+        (contrast, 0.8 * strength),
+        (saturation, 0.8 * strength),
+        (hue, min(0.2 * strength, 0.5)),
+    ]
+    for place in rng.permutation(4):
+        operation, amount = steps[place]
+        image = operation(image, rng, amount)
+    return image
+
+
+def colour(image: Picture, rng: Generator, strength: float = 1.0) -> Picture:
+    """Colour distortion: jitter with probability 0.8, then grey with probability 0.2 (appendix A)."""
+    if rng.random() < 0.8:
+        image = colour_jitter(image, rng, strength)
+    return grey(image, rng) if rng.random() < 0.2 else image
+
+
+# --- texture --------------------------------------------------------------------------------------------------------
+
+
+def gaussian_blur(image: Picture, rng: Generator, sigma: tuple[float, float] = (0.1, 2.0)) -> Picture:
+    """Gaussian blur; the kernel is a tenth of the side, made odd, the deviation uniform in `sigma` (appendix A)."""
+    kernel = 2 * (image.shape[0] // 10 // 2) + 1
+    return cv2.GaussianBlur(image, (kernel, kernel), rng.uniform(*sigma))
+
+
+def noise(image: Picture, rng: Generator, deviation: float = 0.1) -> Picture:
+    """Gaussian noise on every value (figure 4; the deviation is our choice)."""
+    return clip(image + np.float32(deviation) * rng.standard_normal(image.shape, np.float32))
+
+
+def sobel(image: Picture, rng: Generator) -> Picture:
+    """The length of the Sobel gradient of the grey picture, a quarter of it, on all channels (figure 4)."""
+    grey_image = grey_of(image)
+    x, y = cv2.Sobel(grey_image, cv2.CV_32F, 1, 0), cv2.Sobel(grey_image, cv2.CV_32F, 0, 1)
+    return clip(cv2.cvtColor(cv2.magnitude(x, y) / 4, cv2.COLOR_GRAY2RGB))
+
+
+def factor(rng: Generator, strength: float) -> float:
+    """Uniform [max(0, 1 - strength), 1 + strength]."""
+    return float(rng.uniform(max(0.0, 1 - strength), 1 + strength))
+
+
+def clip(image: Picture) -> Picture:
+    """Back into [0, 1]."""
+    return np.clip(image, 0, 1, out=image)
+
+
+# --- presets --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageViews:
+    """How a method looks at a picture.
+
+    Args:
+        size: side of a view in pixels.
+        count: views of each sample.
+        view: uint8 (H, W, 3) and a generator to float32 (size, size, 3) in [0, 1].
+        at_least: pictures may be decoded at a reduced size while their shorter side stays at least this.
+    """
+
+    size: int
+    count: int
+    view: Callable[[np.ndarray, Generator], Picture]
+    at_least: int
+
+    def read(self, samples: Any, place: int) -> np.ndarray:
+        """One picture, decoded no larger than the views need: uint8 (H, W, 3)."""
+        image: np.ndarray = samples.read(place, self.at_least)
+        return image
+
+    def join(self, views: Sequence[Sequence[Picture]]) -> Tensor:
+        """`views[v][i]`, view v of picture i, to float32 (views x B, 3, size, size), channels last in memory."""
+        batch = np.empty((len(views) * len(views[0]), self.size, self.size, 3), np.float32)
+        for place, picture in enumerate(picture for one in views for picture in one):
+            batch[place] = picture
+        return torch.from_numpy(batch).permute(0, 3, 1, 2)
+
+
+def simclr(
+    size: int,
+    crop_area: tuple[float, float] = (0.08, 1.0),
+    flip: bool = True,
+    color_strength: float | None = None,
+    brightness_form: Literal["multiplicative", "additive"] = "multiplicative",
+    blur: bool | None = None,
+) -> ImageViews:
+    """SimCLR's two views (Chen et al. 2020, appendix A): crop, flip, colour jitter, grey, blur, in this order.
+
+    Args:
+        size: side of a view in pixels, at least 1.
+        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1].
+        flip: whether half of the views are flipped left to right.
+        color_strength: s, at least 0; by default 1, and 0.5 for views of up to 32 pixels (appendix B.9).
+        brightness_form: multiplicative as in the paper's listing, or additive as in the first official code.
+        blur: whether half of the views are blurred; by default yes, and no up to 32 pixels (appendix B.9).
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+    if not 0 < crop_area[0] <= crop_area[1] <= 1:
+        raise ValueError(f"crop_area takes two rising shares within (0, 1], got {crop_area}")
+    strength = (0.5 if size <= 32 else 1.0) if color_strength is None else color_strength
+    blurred = size > 32 if blur is None else blur
+    if strength < 0:
+        raise ValueError(f"color_strength takes a number of at least 0, got {strength}")
+
+    def view(image: np.ndarray, rng: Generator) -> Picture:
+        out = to_float(random_resized_crop(image, rng, size, crop_area))
+        if flip:
+            out = np.ascontiguousarray(horizontal_flip(out, rng))
+        if strength > 0 and rng.random() < 0.8:
+            out = colour_jitter(out, rng, strength, brightness_form)
+        if strength > 0 and rng.random() < 0.2:
+            out = grey(out, rng)
+        return gaussian_blur(out, rng) if blurred and rng.random() < 0.5 else out
+
+    return ImageViews(size, 2, view, needed(size, crop_area[0]))
+
+
+def crops(size: int, crop_area: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> ImageViews:
+    """Two views by crop and flip only: what SimCLR's supervised protocols train on (appendix B.5).
+
+    Args:
+        size: side of a view in pixels, at least 1.
+        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1].
+        flip: whether half of the views are flipped left to right.
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+    return simclr(size, crop_area, flip, color_strength=0.0, blur=False)
+
+
+def plain(size: int) -> ImageViews:
+    """One view without chance, for evaluation and embedding.
+
+    Above 64 pixels the shorter side becomes 8/7 of `size` (256 for 224) and the centre is kept; smaller
+    views keep the whole of the shorter side (section 2 of the evaluation protocols).
+    """
+    margin = 8 / 7 if size > 64 else 1.0
+
+    def view(image: np.ndarray, rng: Generator) -> Picture:
+        return to_float(centre_crop(image, size, margin))
+
+    return ImageViews(size, 1, view, round(size * margin))
+
+
+def to_float(image: np.ndarray) -> Picture:
+    """uint8 to float32 in [0, 1], contiguous."""
+    return np.multiply(image, np.float32(1 / 255), dtype=np.float32)
+
+
+def needed(size: int, smallest_area: float) -> int:
+    """The shorter side that a picture must keep so that the smallest crop still has `size` pixels a side."""
+    return int(np.ceil(size / np.sqrt(smallest_area)))
