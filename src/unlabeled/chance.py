@@ -22,7 +22,7 @@ def generator(seed: int, use: int, *place: int) -> np.random.Generator:
     Returns:
         A fresh generator, independent of those of all other places.
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, use, *place))))
+    return np.random.Generator(np.random.PCG64(_sequence(seed, use, *place)))
 
 
 def order(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -32,5 +32,10 @@ def order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 def seed_torch(seed: int, use: int, *place: int) -> None:
     """Set torch's own generators (all devices) for one place: dropout of a step, the initialisation of a network."""
-    state = np.random.SeedSequence((seed, use, *place)).generate_state(1, np.uint64)[0]
+    state = _sequence(seed, use, *place).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(state) & (2**63 - 1))
+
+
+def _sequence(seed: int, *place: int) -> np.random.SeedSequence:
+    # a spawn key, and not more entropy: entropy of (1,) and of (1, 0) is the same
+    return np.random.SeedSequence(seed, spawn_key=place)

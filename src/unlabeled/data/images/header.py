@@ -129,6 +129,8 @@ def _jpeg(descriptor: int, head: bytes, length: int) -> tuple[int, int] | None:
             return None
         else:
             place += 2 + size
+    else:
+        raise ValueError("its header does not end")  # decoding would search for the end, byte by byte
     if sides is None or (not too_large(*sides) and not _ends(descriptor, head, place, length)):
         return None
     return sides

@@ -91,7 +91,8 @@ def read_idx(path: str) -> np.ndarray:
         with _opened(path) as file:
             shape = _shape(file, shown)
             count = prod(shape)
-            content = read_bytes(file, count, Path(path).stat().st_size, shown)
+            packed = Path(path).stat().st_size if isinstance(file, gzip.GzipFile) else count
+            content = read_bytes(file, count, packed, shown)
             if file.read(1):
                 raise EOFError(f"more than the {count:,} bytes it claims are there")
     except MemoryError:

@@ -1,7 +1,6 @@
 """Arrays from a NumPy archive, read as one reads a stranger's file: nothing is allocated on its word alone."""
 
 import zipfile
-import zlib
 from math import prod
 from typing import IO
 
@@ -12,8 +11,6 @@ from unlabeled.data.images.arrays import open_array
 from unlabeled.data.images.collection import Images
 from unlabeled.data.images.packed import read_bytes
 from unlabeled.errors import UserError
-
-_BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError, NotImplementedError, KeyError)
 
 
 def open_npz(path: str) -> Images:
@@ -35,11 +32,13 @@ def open_npz(path: str) -> Images:
                 raise UserError(f"{shown} holds {held} but no array 'images'; save it with np.savez(file, images=...).")
             images = _array(archive, "images", shown)
             labels = _array(archive, "labels", shown) if "labels" in names else None
-    except _BROKEN as error:
-        reason = " ".join(str(error).split())[:80] or type(error).__name__
-        raise UserError(f"{shown} is not a sound .npz file ({reason}); save it again with np.savez.") from None
+    except UserError:
+        raise
     except MemoryError:
         raise UserError(f"{shown} does not fit in memory; split it or save the pictures as files.") from None
+    except Exception as error:  # a dozen kinds: the archive's, the packing's, and those of the headers' small language
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        raise UserError(f"{shown} is not a sound .npz file ({reason}); save it again with np.savez.") from None
     opened = open_array(images, labels, shown)
     opened.place = path
     return opened

@@ -103,7 +103,7 @@ def refuse_plain(source: object) -> None:
     """Raise UserError for the values of Python that hold no pictures, though some have a length and items."""
     plain = source is None or isinstance(source, list | tuple | dict | set | bytes | int | float)
     if plain and not is_pair(source):
-        raise UserError(f"a {type(source).__name__} is no source of pictures; give a path, arrays or a torch Dataset.")
+        raise UserError(f"a {type(source).__name__} holds no pictures; give a path, arrays or a torch Dataset.")
 
 
 def _open_object(source: Any) -> Images:

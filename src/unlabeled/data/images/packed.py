@@ -17,7 +17,7 @@ def read_bytes(stream: IO[bytes], count: int, packed: int, shown: str) -> bytear
     Args:
         stream: opened for reading; may unpack.
         count: how many bytes its header claims.
-        packed: how many bytes it takes on disk.
+        packed: how many bytes it takes on disk (`count` where it is not packed).
         shown: where it comes from, for messages.
 
     Raises:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from unlabeled.data.images.formats import UNKNOWN, sniff, too_large
+from unlabeled.data.images.formats import LIMIT, UNKNOWN, sniff, too_large
 from unlabeled.errors import Unreadable
 
 _UPRIGHT = {
@@ -31,7 +31,8 @@ _SIXTEEN_TO_EIGHT = ((np.arange(65_536) + 128) // 257).astype(np.uint8)
 def decode(path: str | os.PathLike[str], at_least: int | None = None) -> np.ndarray:
     """The pixels of a picture file, as a person sees it: upright, on white, the first frame.
 
-    EXIF orientation is applied; palettes, transparency (composited on white), grey, CMYK and YCbCr become RGB;
+    EXIF orientation is applied; palettes, transparency (composited on white), grey, CMYK (in a JPEG inverted, as
+    Adobe writes it) and YCbCr become RGB;
     16-bit values v become round(v / 257); colour profiles are not applied. The content decides the format, not
     the extension.
 
@@ -135,9 +136,9 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return "too large: it claims more pixels than a picture has"
+        return f"too large: it claims more pixels than the limit of {LIMIT:,}"
     if isinstance(error, UnidentifiedImageError):
-        return "damaged: its header makes no sense"
+        return "damaged header"
     if isinstance(error, KeyError) and error.args[0] in ("AVIF", "WEBP", "JPEG2000"):  # not in Pillow's table
         return f"this installation of Pillow does not read {error.args[0]}"
     if isinstance(error, OSError) and error.errno is not None:

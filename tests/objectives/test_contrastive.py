@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from unlabeled.objectives import nt_xent, nt_xent_by_blocks
+from unlabeled.objectives.contrastive import BLOCK
+
+BOTH = [nt_xent, nt_xent_by_blocks]
+both = pytest.mark.parametrize("objective", BOTH, ids=lambda each: each.__name__)
+
+
+def written_out(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
+    """Equation 1 of the paper, one pair at a time, in float64."""
+    z = np.concatenate([first, second]).astype(np.float64)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    count, half = len(z), len(first)
+    losses = []
+    for i in range(count):
+        others = [np.exp(z[i] @ z[k] / temperature) for k in range(count) if k != i]
+        losses.append(-np.log(np.exp(z[i] @ z[(i + half) % count] / temperature) / sum(others)))
+    return float(np.mean(losses))
+
+
+def table_2(first: np.ndarray, second: np.ndarray, temperature: float) -> np.ndarray:
+    """The gradient with respect to the raw rows of both views, (2B, D), by Table 2's closed form for each anchor.
+
+    Table 2 gives an anchor's own gradient; its keys' parts follow by symmetry of u . v. The last step is the
+    projection through the normalisation.
+    """
+    raw = np.concatenate([first, second]).astype(np.float64)
+    length = np.linalg.norm(raw, axis=1, keepdims=True)
+    z, count, half = raw / length, len(raw), len(first)
+    gradient = np.zeros_like(z)
+    for i in range(count):
+        others = [k for k in range(count) if k != i]
+        weight = np.exp(z[others] @ z[i] / temperature)
+        weight /= weight.sum()
+        positive = (i + half) % count
+        gradient[i] += (weight @ z[others] - z[positive]) / temperature / count
+        for k, w in zip(others, weight, strict=True):
+            gradient[k] += (w - (k == positive)) * z[i] / temperature / count
+    return (gradient - (gradient * z).sum(1, keepdims=True) * z) / length
+
+
+def rows(seed: int, batch: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.random.default_rng(seed).standard_normal((2, batch, width))
+    return first, second
+
+
+@both
+@settings(deadline=None, max_examples=60)
+@given(batch=st.integers(1, 9), width=st.integers(2, 33), temperature=st.floats(0.05, 10.0), seed=st.integers(0, 99))
+def test_is_the_written_out_equation(objective, batch: int, width: int, temperature: float, seed: int) -> None:
+    first, second = rows(seed, batch, width)
+    loss = objective(torch.from_numpy(first), torch.from_numpy(second), temperature)
+    assert loss.item() == pytest.approx(written_out(first, second, temperature), rel=1e-9, abs=1e-9)
+
+
+@both
+@pytest.mark.parametrize(("batch", "width", "temperature"), [(2, 3, 0.5), (5, 8, 0.1), (7, 2, 2.0)])
+def test_gradient_is_table_2(objective, batch: int, width: int, temperature: float) -> None:
+    first, second = (torch.from_numpy(part).requires_grad_() for part in rows(3, batch, width))
+    objective(first, second, temperature).backward()
+    found = torch.cat([first.grad, second.grad]).numpy()
+    np.testing.assert_allclose(found, table_2(*rows(3, batch, width), temperature), rtol=1e-9, atol=1e-12)
+
+
+@both
+def test_gradient_by_finite_differences(objective) -> None:
+    first, second = (torch.from_numpy(part).requires_grad_() for part in rows(4, 4, 6))
+    assert torch.autograd.gradcheck(lambda a, b: objective(a, b, 0.2), (first, second), eps=1e-6, rtol=1e-5)
+
+
+@both
+def test_closed_forms(objective) -> None:
+    same = torch.ones(6, 4, dtype=torch.float64)
+    assert objective(same, same, 0.5).item() == pytest.approx(np.log(2 * 6 - 1))
+    apart = torch.eye(5, dtype=torch.float64)  # positives equal, all others orthogonal
+    assert objective(apart, apart, 0.1).item() == pytest.approx(np.log(1 + 8 * np.exp(-10)))
+    alone = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)
+    loss = objective(alone, torch.randn(1, 4, dtype=torch.float64))
+    loss.backward()
+    assert loss.item() == 0 and not alone.grad.any()
+    first, second = (torch.from_numpy(part) for part in rows(0, 6, 4))
+    assert objective(first, second, 1e6).item() == pytest.approx(np.log(11), rel=1e-6)
+
+
+@both
+def test_symmetries(objective) -> None:
+    first, second = (torch.from_numpy(part) for part in rows(1, 6, 5))
+    loss = objective(first, second, 0.3)
+    turn = torch.linalg.qr(torch.from_numpy(np.random.default_rng(0).standard_normal((5, 5))))[0]
+    longer = torch.rand(6, 1, dtype=torch.float64) + 0.1
+    for other in (objective(second, first, 0.3), objective(first @ turn, second @ turn, 0.3),
+                  objective(first * longer, second, 0.3)):  # fmt: skip
+        torch.testing.assert_close(other, loss, rtol=1e-10, atol=1e-12)
+    raw = first.clone().requires_grad_()
+    objective(raw, second, 0.3).backward()
+    assert (raw.grad * raw).sum(1).abs().max() < 1e-12, "the gradient is not orthogonal to the row"
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 12, 100])
+def test_blocks_are_the_whole(block: int) -> None:
+    def both_ways(objective, **options: int) -> tuple[Tensor, Tensor, Tensor]:
+        first, second = (torch.from_numpy(part).requires_grad_() for part in rows(2, 6, 5))
+        loss = objective(first, second, 0.2, **options)
+        (3 * loss).backward()
+        return loss, first.grad, second.grad
+
+    for found, expected in zip(both_ways(nt_xent_by_blocks, block=block), both_ways(nt_xent), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_large_batches_go_by_blocks_and_agree() -> None:
+    first, second = (torch.from_numpy(part) for part in rows(5, 2 * BLOCK + 4, 8))
+    torch.testing.assert_close(nt_xent(first, second), nt_xent_by_blocks(first, second, block=777))
+    logits = torch.nn.functional.normalize(torch.cat([first, second]), dim=1)
+    logits = (logits @ logits.T / 0.1).fill_diagonal_(float("-inf"))
+    plain = torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)).roll(len(first)))
+    torch.testing.assert_close(nt_xent(first, second), plain)
+
+
+def test_autocast_does_not_reach_the_logits() -> None:
+    first, second = (torch.from_numpy(part).float() for part in rows(6, 8, 16))
+    with torch.autocast("cpu", torch.bfloat16):
+        under = nt_xent(first, second)
+    assert under.dtype == torch.float32
+    torch.testing.assert_close(under, nt_xent(first, second), rtol=1e-6, atol=1e-7)
+
+
+@both
+@pytest.mark.parametrize(
+    ("shapes", "temperature", "words"),
+    [
+        (((4, 3), (5, 3)), 0.1, "(4, 3) and (5, 3)"),
+        (((4, 3, 1), (4, 3, 1)), 0.1, "(4, 3, 1)"),
+        (((4, 3), (4, 3)), 0.0, "above 0, got 0.0"),
+        (((4, 3), (4, 3)), float("nan"), "nan"),
+    ],
+)
+def test_refuses(objective, shapes, temperature: float, words: str) -> None:
+    with pytest.raises(ValueError, match=".") as raised:
+        objective(*(torch.zeros(shape) for shape in shapes), temperature)
+    assert words in str(raised.value)

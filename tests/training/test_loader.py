@@ -1,0 +1,104 @@
+"""Chance is a function of the place: workers, resumes and processes change no tensor."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from battery.small import digits
+
+from unlabeled import chance
+from unlabeled.errors import Unreadable, UserError
+from unlabeled.modalities import modality
+from unlabeled.training.loader import Steps, batches
+from unlabeled.views import images
+
+
+def steps(process: int = 0, processes: int = 1, seed: int = 0, batch_size: int = 10, samples: Any = None) -> Steps:
+    samples = modality("images").open(digits(48)[0], None) if samples is None else samples
+    return Steps(samples, images.simclr(8), seed, batch_size, process, processes)
+
+
+@pytest.fixture(scope="module")
+def straight() -> list[Any]:
+    """Nine steps, more than two epochs of four, made in this process."""
+    return [loaded.batch for loaded in batches(steps(), 0, 9, workers=0)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_change_nothing(workers: int, straight: list[Any]) -> None:
+    found = [loaded.batch for loaded in batches(steps(), 0, 9, workers)]
+    assert len(found) == 9
+    for one, other in zip(straight, found, strict=True):
+        assert torch.equal(one.views, other.views) and torch.equal(one.index, other.index)
+
+
+@pytest.mark.parametrize("start", [1, 4, 6])
+def test_a_resumed_epoch_goes_on(start: int, straight: list[Any]) -> None:
+    found = next(batches(steps(), start, 9, workers=0)).batch
+    assert torch.equal(found.views, straight[start].views)
+
+
+def test_two_processes_share_the_batch_of_one(straight: list[Any]) -> None:
+    shares = [[loaded.batch for loaded in batches(steps(process, 2), 0, 5, 0)] for process in (0, 1)]
+    for whole, first, second in zip(straight, *shares, strict=False):
+        views = [torch.cat(view) for view in zip(first.views.chunk(2), second.views.chunk(2), strict=True)]
+        assert torch.equal(torch.cat(views), whole.views)
+        assert torch.equal(torch.cat([first.index, second.index]), whole.index)
+
+
+def test_an_epoch_sees_each_sample_once(straight: list[Any]) -> None:
+    first, second = (torch.cat([b.index for b in straight[start : start + 4]]) for start in (0, 4))
+    assert len(set(first.tolist())) == 40 and len(set(second.tolist())) == 40
+    assert first.tolist() != second.tolist()
+
+
+def test_views_of_a_sample_differ_and_change_with_the_epoch(straight: list[Any]) -> None:
+    one, other = straight[0].views.chunk(2)
+    assert (one - other).abs().mean() > 0.01
+    place = int(straight[0].index[0])
+    again = next(b for b in straight[4:8] if place in b.index.tolist())
+    row = again.index.tolist().index(place)
+    assert not torch.equal(again.views[row], one[0])
+
+
+def test_the_seed_decides() -> None:
+    one, other = next(batches(steps(seed=1), 0, 1, 0)).batch, next(batches(steps(seed=2), 0, 1, 0)).batch
+    assert one.index.tolist() != other.index.tolist()
+
+
+def test_order_is_a_permutation_and_places_do_not_share_draws() -> None:
+    assert sorted(chance.order(0, 3, 100).tolist()) == list(range(100))
+    draws = [chance.generator(0, use, 1).random() for use in range(5)] + [chance.generator(0, 0, 1, 0).random()]
+    assert len(set(draws)) == len(draws)
+
+
+class Broken:
+    """Pictures of which some cannot be read."""
+
+    def __init__(self, broken: set[int], count: int = 48) -> None:
+        self.pixels, self.broken, self.labels = digits(count)[0], broken, None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def read(self, place: int, at_least: int | None) -> np.ndarray:
+        if place in self.broken:
+            raise Unreadable(f"{place}.png", "damaged")
+        return np.repeat(self.pixels[place][:, :, None], 3, 2)
+
+
+def test_an_unreadable_sample_gives_way_to_the_next_and_is_named() -> None:
+    whole = next(islice(batches(steps(samples=Broken(set())), 0, 1, 0), 1))
+    victim = int(whole.batch.index[3])
+    loaded = next(batches(steps(samples=Broken({victim})), 0, 1, 0))
+    assert loaded.unreadable == [(f"{victim}.png", "damaged")]
+    assert int(loaded.batch.index[3]) == (victim + 1) % 48
+    others = [row for row in range(10) if row != 3]
+    assert torch.equal(loaded.batch.views[others], whole.batch.views[others])
+
+
+def test_nothing_readable_is_said() -> None:
+    with pytest.raises(UserError, match="no sample of the data can be read"):
+        steps(samples=Broken(set(range(48))))[0]
