@@ -120,7 +120,7 @@ class ClimbsTheLoss(hooks.Plain):
     def optimizer(self, batch_size: int, steps: int) -> Any:
         plan = super().optimizer(batch_size, steps)
         for group in plan.optimizer.param_groups:
-            group["maximize"], group["lr"] = True, 1e-3
+            group["maximize"], group["lr"] = True, 1e-5
         return plan
 
 

@@ -64,6 +64,12 @@ def test_labels_of_an_array_as_numbers_and_as_text():
     assert images.labels.tolist() == [1, 0, -1, 1] and images.classes == ["a", "b"]
 
 
+def test_relabel_leaves_the_unlabelled_unlabelled():
+    images = open_images((stack(), [7, -1, 3, 7])).subset(np.array([1, 2, 3]))
+    assert images.relabel(["x", "3", "y", "7"]).labels.tolist() == [-1, 1, 3]
+    assert images.subset(np.array([], int)).relabel(["3"]).labels.tolist() == []
+
+
 def test_a_tensor_is_an_array():
     torch = pytest.importorskip("torch")
     images = open_images((torch.from_numpy(stack()), torch.tensor([0, 1, 0, 1])))

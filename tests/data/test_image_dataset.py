@@ -64,6 +64,12 @@ def test_grey_items(form):
     np.testing.assert_array_equal(open_images(Items([GREY[form]])).read(0), np.stack([PIXELS[..., 0]] * 3, axis=2))
 
 
+def test_three_rows_of_three_columns_are_read_as_each_kind_of_item_has_them():
+    values = noise(3, 8)  # (3, 8, 3)
+    np.testing.assert_array_equal(open_images(Items([values])).read(0), values)
+    np.testing.assert_array_equal(open_images(Items([torch.from_numpy(values)])).read(0), values.transpose(1, 2, 0))
+
+
 def test_labels_are_found_when_first_asked_for_and_once():
     source = Items([(PIXELS, label) for label in (5, 2, 5, 9)])
     images = open_images(source)

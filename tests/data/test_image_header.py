@@ -88,8 +88,10 @@ def test_orientation_and_frames_do_not_confuse_the_shorter_side(tmp_path):
 def test_a_look_at_a_small_file_takes_well_under_a_tenth_of_a_millisecond(tmp_path):
     paths = [str(write(tmp_path / f"{form}", WHOLE[form])) for form in WHOLE] * 40
     best = float("inf")
-    for _ in range(5):
+    for _ in range(30):  # the best of several rounds: the machine may be busy with other things
         before = time.perf_counter()
         assert [check(path) for path in paths] == [None] * len(paths)
         best = min(best, (time.perf_counter() - before) / len(paths))
-    assert best < 100e-6
+        if best < 100e-6:
+            return
+    raise AssertionError(f"{best * 1e6:.0f} microseconds")

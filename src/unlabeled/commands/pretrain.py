@@ -1,5 +1,6 @@
 """`unlabeled pretrain`: data without labels in, an encoder out."""
 
+import sys
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -136,17 +137,33 @@ def pretrain(
     source = settings.data if named else data
     modality = "images" if source is None else recognise(source)
     session = Session(methods.find(settings.method), settings, execution, Path(out), resume, source, modality)
+    _announce(session)
     session.train()
     return _result(session)
 
 
-def _result(session: "Session") -> Pretrained:
-    """The run in figures; its health is measured on the first process, over at most 2,000 samples."""
-    from unlabeled.commands.evaluate import health_of
+def _announce(session: "Session") -> None:
+    """Say what is about to be trained on what, on the first process."""
+    from unlabeled.data.source import describe
     from unlabeled.distributed import rank
 
+    settings, loop = session.settings, session.loop
+    if rank() == 0:
+        listed = f", listed in {session.run.path / 'skipped.txt'}" if session.samples.skipped else ""
+        print(f"{describe(session.samples)}{listed}", file=sys.stderr)
+        print(
+            f"{settings.method}: {settings.encoder} on views of {settings.image_size} pixels, batch {settings.batch_size}, "
+            f"steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
+            file=sys.stderr,
+        )
+
+
+def _result(session: "Session") -> Pretrained:
+    """The run in figures; its health is measured over at most 2,000 samples, by all processes together."""
+    from unlabeled.commands.evaluate import health_of
+
     loop, samples, seed = session.loop, session.samples, session.settings.seed
-    health = health_of(session.run, samples, 2000, seed).figures() if rank() == 0 else {}
+    health = health_of(session.run, samples, 2000, seed).figures()
     return Pretrained(
         run=str(session.run.path),
         method=session.settings.method,

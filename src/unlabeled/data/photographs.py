@@ -33,10 +33,11 @@ def photographs(size: int = 32, train: int = 300, test: int = 100, seed: int = 0
 
     Ten real photographs (a person, a cat, coffee, a rocket, a retina, galaxies, motorcycles, stained tissue, a temple,
     a flower) are cut in two: the left three fifths give the training patches, the right two fifths the test patches,
-    so that no pixel is in both. Each part is shrunk by the factor that makes the photograph's shorter side 8 times `size` (never enlarged) and square
-    patches are cut at random places of it. To tell which photograph a patch of the other side comes from asks for
-    texture and matter rather than for equal pixels. Patches of one part overlap: they are many views of ten scenes,
-    not that many scenes, and figures on them prove that training works, not how good an encoder is elsewhere.
+    so that no pixel is in both. Each part is shrunk by the factor that makes the photograph's shorter side 8 times
+    `size` (never enlarged), and square patches are cut at random places of it. To tell which photograph a patch of
+    the other side comes from asks for texture and matter rather than for equal pixels. Patches of one part overlap:
+    they are many views of ten scenes, not that many scenes, so that figures on them prove that training works, not
+    how good an encoder is elsewhere.
 
     Args:
         size: side of a patch in pixels, from 8 to 96.

@@ -5,13 +5,14 @@ gives all processes the same numbers and each takes the same steps.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from torch import Tensor
+from threadpoolctl import ThreadpoolController
 
 from unlabeled.distributed import total
 from unlabeled.metrics.spectrum import blocks
@@ -26,6 +27,13 @@ WIDEST = 4096
 """The largest D whose covariance is decomposed for the coordinates; above it only its diagonal is used."""
 ROUND = 50
 """Steps of L-BFGS between two changes of coordinates."""
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    """Logarithms of the probabilities whose logits are `scores`, (N, C)."""
+    scores = scores - scores.max(axis=1, keepdims=True)
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return scores
 
 
 @dataclass(frozen=True)
@@ -82,34 +90,33 @@ class _Coordinates:
     w_i, and s = mean(w)^(-1/2). V None stands for the identity.
     """
 
-    middle: Tensor
-    spectrum: Tensor
-    basis: Tensor | None
+    middle: np.ndarray
+    spectrum: np.ndarray
+    basis: np.ndarray | None
     bias_scale: float
 
-    def scale(self, decay: float) -> Tensor:
+    def scale(self, decay: float) -> np.ndarray:
         """S, (D,)."""
-        return (self.spectrum.clamp(min=0) + decay).rsqrt()
+        return 1.0 / np.sqrt(np.maximum(self.spectrum, 0.0) + decay)  # type: ignore[no-any-return]
 
-    def unpack(self, point: np.ndarray, decay: float) -> tuple[Tensor, Tensor]:
+    def unpack(self, point: np.ndarray, decay: float) -> tuple[np.ndarray, np.ndarray]:
         """Weight (C, D) and bias (C,) of a point (C D + C,)."""
         classes = len(point) // (len(self.middle) + 1)
-        parameters = torch.from_numpy(point)
-        weight = parameters[:-classes].reshape(classes, -1) * self.scale(decay)
+        weight = point[:-classes].reshape(classes, -1) * self.scale(decay)
         weight = weight if self.basis is None else weight @ self.basis.T
-        return weight, parameters[-classes:] * self.bias_scale - weight @ self.middle
+        return weight, point[-classes:] * self.bias_scale - weight @ self.middle
 
-    def pack(self, weight: Tensor, bias: Tensor, decay: float) -> np.ndarray:
+    def pack(self, weight: np.ndarray, bias: np.ndarray, decay: float) -> np.ndarray:
         """The inverse of `unpack`."""
         turned = weight if self.basis is None else weight @ self.basis
         centred = bias + weight @ self.middle
-        return torch.cat([(turned / self.scale(decay)).flatten(), centred / self.bias_scale]).numpy()
+        return np.append(turned / self.scale(decay), centred / self.bias_scale)
 
-    def pull(self, slope: Tensor, slope_bias: Tensor, weight: Tensor, decay: float) -> np.ndarray:
+    def pull(self, slope: np.ndarray, slope_bias: np.ndarray, weight: np.ndarray, decay: float) -> np.ndarray:
         """The gradient at a point, (C D + C,), from that of the mean loss by weight and bias."""
-        centred = slope - torch.outer(slope_bias, self.middle) + decay * weight
+        centred = slope - np.outer(slope_bias, self.middle) + decay * weight
         turned = centred if self.basis is None else centred @ self.basis
-        return torch.cat([(turned * self.scale(decay)).flatten(), slope_bias * self.bias_scale]).numpy()
+        return np.append(turned * self.scale(decay), slope_bias * self.bias_scale)
 
 
 class Problem:
@@ -133,58 +140,73 @@ class Problem:
     def __init__(self, features: np.ndarray, labels: np.ndarray, classes: int, places: np.ndarray | None = None):
         if features.ndim != 2 or labels.shape != (len(features),):
             raise ValueError(f"features (N, D) and labels (N,) are needed, got {features.shape} and {labels.shape}")
-        own = np.array(labels if places is None else labels[places], dtype=np.int64)
+        self.features, self.labels, self.classes = features, labels, classes
+        self.places = np.arange(len(features)) if places is None else places
+        own = labels[self.places]
         outside = int(((own < 0) | (own >= classes)).sum())
         counts = np.bincount(own[(own >= 0) & (own < classes)], minlength=classes)
         *sizes, outside = total(torch.from_numpy(np.append(counts, outside))).tolist()
         if classes < 2 or outside or 0 in sizes:
             raise ValueError(f"each of {classes} classes (2 or more) needs a row; they have {sizes}, others {outside}")
-        self.features, self.labels, self.places, self.classes = features, torch.from_numpy(own), places, classes
         self.count = sum(sizes)
-        shares = torch.tensor(sizes, dtype=torch.float64).log()
-        self.null = torch.zeros(classes, features.shape[1], dtype=torch.float64), shares - shares.mean()
+        self.blas = ThreadpoolController()
+        shares = np.log(sizes)
+        self.null = np.zeros((classes, features.shape[1])), shares - shares.mean()
         self.null_slope = self.mean_loss(*self.null)[1:]
         self.at_null = self.at_hand = self.coordinates(*self.null)
 
-    def parts(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows in float64 and their labels, a block at a time."""
-        for place, part in enumerate(blocks(self.features, self.places, BLOCK)):
-            yield torch.from_numpy(part), self.labels[place * BLOCK : (place + 1) * BLOCK]
+    def mean_over_rows(self, of_block: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int) -> np.ndarray:
+        """Sums (size,) that `of_block` forms of rows (B, D) in float64 and their labels, over N.
 
-    def mean_loss(self, weight: Tensor, bias: Tensor) -> tuple[float, Tensor, Tensor]:
+        Each thread takes a run of blocks, with products on one core: threads that share the small
+        products would spend their time waiting for each other.
+        """
+
+        def of_run(places: np.ndarray) -> np.ndarray:
+            sums = np.zeros(size)
+            for start, rows in zip(range(0, len(places), BLOCK), blocks(self.features, places, BLOCK), strict=True):
+                sums += of_block(rows, self.labels[places[start : start + BLOCK]])
+            return sums
+
+        threads = torch.get_num_threads()
+        with self.blas.limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            own = sum(pool.map(of_run, np.array_split(self.places, threads)), np.zeros(size))
+        return total(torch.from_numpy(own)).numpy() / self.count
+
+    def mean_loss(self, weight: np.ndarray, bias: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """The mean cross-entropy over the rows of all processes, and its gradients by weight and bias."""
-        slope, slope_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        loss = torch.zeros(1, dtype=torch.float64)
-        for rows, labels in self.parts():
-            logarithm = torch.addmm(bias, rows, weight.T).log_softmax(dim=1)  # (B, C)
-            loss -= logarithm.gather(1, labels[:, None]).sum()
-            excess = logarithm.exp_()
-            excess[torch.arange(len(labels)), labels] -= 1.0
-            slope.addmm_(excess.T, rows)
-            slope_bias += excess.sum(dim=0)
-        sums = total(torch.cat([slope.flatten(), slope_bias, loss])) / self.count
-        slope, slope_bias, loss = sums.split([slope.numel(), self.classes, 1])
-        return float(loss), slope.reshape(weight.shape), slope_bias
 
-    def coordinates(self, weight: Tensor, bias: Tensor) -> _Coordinates:
+        def of_block(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            logarithm = log_softmax(rows @ weight.T + bias)  # (B, C)
+            own = np.arange(len(rows)), labels
+            loss = -logarithm[own].sum()
+            excess = np.exp(logarithm, out=logarithm)
+            excess[own] -= 1.0
+            return np.concatenate([(excess.T @ rows).ravel(), excess.sum(axis=0), [loss]])
+
+        sums = self.mean_over_rows(of_block, weight.size + self.classes + 1)
+        return float(sums[-1]), sums[: weight.size].reshape(weight.shape), sums[weight.size : -1]
+
+    def coordinates(self, weight: np.ndarray, bias: np.ndarray) -> _Coordinates:
         """Those of the Hessian at W, b, averaged over classes: row i weighs w_i = (1 - sum_c p_ic^2) / (C - 1)."""
         width = weight.shape[1]
         full = width <= WIDEST
-        first = torch.zeros(width + 1, dtype=torch.float64)  # sums of w x and of w
-        second = torch.zeros(width, width if full else 1, dtype=torch.float64)
-        for rows, _ in self.parts():
-            share = torch.addmm(bias, rows, weight.T).softmax(dim=1)
-            heavy = (1 - share.square().sum(dim=1)).clamp(min=0) / (self.classes - 1)
-            first += torch.cat([heavy @ rows, heavy.sum()[None]])
+
+        def of_block(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            share = np.exp(log_softmax(rows @ weight.T + bias))
+            heavy = np.maximum(1.0 - np.square(share).sum(axis=1), 0.0) / (self.classes - 1)
             weighted = rows * heavy[:, None]
-            second += weighted.T @ rows if full else (weighted * rows).sum(dim=0)[:, None]
-        first, second = total(first) / self.count, total(second) / self.count
-        mass = first[-1].clamp(min=1e-12)  # rows that are all certain weigh nothing
-        middle = first[:-1] / mass
-        if full:
-            spectrum, basis = torch.linalg.eigh(second - mass * torch.outer(middle, middle))
-            return _Coordinates(middle, spectrum, basis, float(mass.rsqrt()))
-        return _Coordinates(middle, second[:, 0] - mass * middle.square(), None, float(mass.rsqrt()))
+            second = weighted.T @ rows if full else (weighted * rows).sum(axis=0)
+            return np.concatenate([second.ravel(), weighted.sum(axis=0), [heavy.sum()]])
+
+        sums = self.mean_over_rows(of_block, (width * width if full else width) + width + 1)
+        mass = max(float(sums[-1]), 1e-12)  # rows that are all certain weigh nothing
+        middle, second = sums[-width - 1 : -1] / mass, sums[: -width - 1]
+        if not full:
+            return _Coordinates(middle, second - mass * np.square(middle), None, mass**-0.5)
+        centred = torch.from_numpy(second.reshape(width, width) - mass * np.outer(middle, middle))
+        spectrum, basis = torch.linalg.eigh(centred)
+        return _Coordinates(middle, spectrum.numpy(), basis.numpy(), mass**-0.5)
 
     def solve(
         self, cost: float, start: Logistic | None = None, tolerance: float = 1e-6, iterations: int = 1000
@@ -204,7 +226,7 @@ class Problem:
             raise ValueError(f"C must be above 0, got {cost}")
         decay = 1.0 / (cost * self.count)
         unit = float(np.abs(self.at_null.pull(*self.null_slope, self.null[0], decay)).max())
-        weight, bias = self.null if start is None else (torch.tensor(start.weight), torch.tensor(start.bias))
+        weight, bias = self.null if start is None else (start.weight, start.bias)
         steps, gradient, moved = 0, np.inf, True
         while moved and gradient > tolerance and steps < iterations:
             if steps:
@@ -212,16 +234,18 @@ class Problem:
             weight, bias, slope, taken = self._round(weight, bias, decay, tolerance * unit)
             gradient = slope / unit if unit > 0 else 0.0
             steps, moved = steps + taken, taken > 0
-        return Logistic(weight.numpy(), bias.numpy(), cost, gradient <= tolerance, gradient, steps)
+        return Logistic(weight, bias, cost, gradient <= tolerance, gradient, steps)
 
-    def _round(self, weight: Tensor, bias: Tensor, decay: float, goal: float) -> tuple[Tensor, Tensor, float, int]:
-        """At most `ROUND` steps of L-BFGS: where they end, the largest entry of the gradient there, and their number."""
+    def _round(
+        self, weight: np.ndarray, bias: np.ndarray, decay: float, goal: float
+    ) -> tuple[np.ndarray, np.ndarray, float, int]:
+        """At most `ROUND` steps: W, b where they end, the largest entry of the gradient there, and their number."""
         space = self.at_hand
 
         def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
             weight, bias = space.unpack(point, decay)
             loss, slope, slope_bias = self.mean_loss(weight, bias)
-            return loss + decay / 2 * float(weight.square().sum()), space.pull(slope, slope_bias, weight, decay)
+            return loss + decay / 2 * float(np.square(weight).sum()), space.pull(slope, slope_bias, weight, decay)
 
         found = minimize(
             objective,
@@ -233,13 +257,6 @@ class Problem:
         )
         weight, bias = space.unpack(found.x, decay)
         return weight, bias, float(np.abs(found.jac).max()), int(found.nit)
-
-
-def fit(
-    features: np.ndarray, labels: np.ndarray, classes: int, cost: float = 1.0, tolerance: float = 1e-6
-) -> Logistic:
-    """Logistic regression for one C: see `Problem` and `Problem.solve`."""
-    return Problem(features, labels, classes).solve(cost, tolerance=tolerance)
 
 
 def path(
@@ -294,20 +311,10 @@ def path(
 
 def _judge(found: Logistic, rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Accuracy and mean cross-entropy on the rows of all processes."""
-    scores = torch.from_numpy(found.scores(rows))
-    logarithm = scores.log_softmax(dim=1)
-    truth = torch.from_numpy(np.array(labels, dtype=np.int64))
-    sums = torch.tensor(
-        [
-            float((scores.argmax(dim=1) == truth).sum()),
-            -float(logarithm.gather(1, truth[:, None]).sum()),
-            float(len(truth)),
-        ],
-        dtype=torch.float64,
-    )
-    right, loss, count = total(sums).tolist()
+    logarithm = log_softmax(found.scores(rows))
+    right = float((logarithm.argmax(axis=1) == labels).sum())
+    surprise = -float(logarithm[np.arange(len(labels)), labels].sum())
+    right, surprise, count = total(torch.tensor([right, surprise, len(labels)], dtype=torch.float64)).tolist()
     if count == 0:
         raise ValueError("path takes at least one held-out row, got none")
-    return right / count, loss / count
-
-
+    return right / count, surprise / count

@@ -128,9 +128,7 @@ def nearest_across(
     return merge([found for _, found in shards], min(k, rows - (exclude is not None)))
 
 
-def weighted_vote(
-    similarity: np.ndarray, neighbour_labels: np.ndarray, classes: int, temperature: float
-) -> np.ndarray:
+def weighted_vote(similarity: np.ndarray, neighbour_labels: np.ndarray, classes: int, temperature: float) -> np.ndarray:
     """Scores of the classes by the weighted vote of the neighbours (InstDisc, DINO).
 
         score_c = sum_j exp((s_j - s_max) / T) [y_j = c],    s_max the query's largest similarity
@@ -163,9 +161,7 @@ def weighted_vote(
     return np.bincount(cell.ravel(), weight.ravel(), minlength=count * classes).reshape(count, classes)
 
 
-def _search(
-    queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _search(queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """As `nearest`, but always min(k, N) wide: a query that lost its last neighbour to `exclude` holds (-inf, -1)."""
     if queries.ndim != 2 or bank.ndim != 2 or queries.shape[1] != bank.shape[1]:
         raise ValueError(f"queries (Q, D) and bank (N, D) of one D are needed, got {queries.shape} and {bank.shape}")
@@ -184,9 +180,7 @@ def _search(
     return similarity, place
 
 
-def _search_part(
-    queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _search_part(queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The min(k, N) nearest of unit rows, all of one part of the bank."""
     width = min(len(bank), k + 1 + max(8, k // 4))  # a margin past k, or float32 would decide who is k-th
     rough, place = faiss.knn(queries, bank, width, metric=faiss.METRIC_INNER_PRODUCT)
@@ -214,9 +208,7 @@ def _cosines(queries: np.ndarray, bank: np.ndarray, place: np.ndarray) -> np.nda
     return similarity
 
 
-def _exhaustive(
-    queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _exhaustive(queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The k < N nearest of unit rows by every product in float64."""
     place = np.empty((len(queries), k), np.int64)
     similarity = np.empty((len(queries), k), np.float32)

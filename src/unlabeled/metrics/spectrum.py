@@ -32,12 +32,12 @@ def blocks(rows: np.ndarray, places: np.ndarray | None = None, block: int = BLOC
 
 def covariance_sums(centred: np.ndarray) -> np.ndarray:
     """Sums of products of every two dimensions: (B, D) to (D, D)."""
-    return centred.T @ centred
+    return centred.T @ centred  # type: ignore[no-any-return]
 
 
 def variance_sums(centred: np.ndarray) -> np.ndarray:
     """Sums of squares of every dimension: (B, D) to (D,)."""
-    return (centred * centred).sum(axis=0)
+    return np.square(centred).sum(axis=0)  # type: ignore[no-any-return]
 
 
 def central(
@@ -118,7 +118,7 @@ def moments(rows: np.ndarray, block: int = BLOCK) -> Moments:
 
 def _eigenvalues(matrix: np.ndarray) -> np.ndarray:
     """Of a symmetric positive matrix, falling; those that rounding made negative are 0."""
-    return np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0.0)
+    return np.maximum(torch.linalg.eigvalsh(torch.from_numpy(matrix)).numpy()[::-1], 0.0)
 
 
 def effective_rank(singular: np.ndarray, epsilon: float = 1e-7) -> float | None:

@@ -21,7 +21,7 @@ def _unit_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 def _sums(*values: float) -> list[float]:
     """Sums over processes."""
-    return total(torch.tensor(values, dtype=torch.float64)).tolist()  # type: ignore[no-any-return]
+    return total(torch.tensor(values, dtype=torch.float64)).tolist()
 
 
 def alignment(first: np.ndarray, second: np.ndarray, power: float = 2.0) -> float:

@@ -1,0 +1,177 @@
+"""The label-free protocol: rank, spectrum, and signs of collapse of representations."""
+
+from dataclasses import dataclass, fields
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlabeled.distributed import rank, total, world_size
+from unlabeled.errors import UserError
+from unlabeled.metrics import spectrum, spread
+from unlabeled.metrics.spectrum import blocks
+
+PAIRS = 10_000
+"""Rows whose pairs uniformity looks at; of more, so many are taken at even distances."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What `health` found; None is a figure that is not defined for these embeddings.
+
+    Args:
+        rankme: effective rank, at most min(N, D) but for epsilon; compare runs of one method only.
+        alpha: decay of the spectrum; 1 is the sweet spot.
+        alpha_r2: of alpha's fit; below 0.95 alpha means nothing.
+        alignment: mean squared distance of two views of a sample on the sphere; needs a second view.
+        uniformity: log of the mean Gaussian kernel over pairs, at best about -4; the mean of the views.
+        mean_cosine: of two different rows.
+        spread: of the normalised rows, 1 where isotropic.
+        dead_dimensions: share of dimensions that hardly vary.
+        participation_ratio: of the covariance's eigenvalues, 1 to D.
+        top_variance_share: of the largest eigenvalue.
+        nonfinite: share of values that are infinite or not a number.
+        duplicates: rows that repeat another.
+    """
+
+    rankme: float | None
+    alpha: float | None
+    alpha_r2: float | None
+    alignment: float | None
+    uniformity: float
+    mean_cosine: float
+    spread: float
+    dead_dimensions: float
+    participation_ratio: float | None
+    top_variance_share: float | None
+    nonfinite: float
+    duplicates: int
+
+    def figures(self) -> dict[str, float]:
+        """The figures that are defined, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    def warnings(self) -> list[str]:
+        """One sentence for each sign of collapse that is past its alarm (section 11.6)."""
+
+        said = []
+        if self.nonfinite > 0:
+            said.append(
+                f"{self.nonfinite:.2%} of the values are infinite or not a number (alarm above 0); their rows are left "
+                "out of all other figures."
+            )
+        if self.participation_ratio is None or self.top_variance_share is None:
+            said.append("All embeddings are equal: the encoder has collapsed completely.")
+        elif self.participation_ratio < 2:
+            said.append(f"Fewer than 2 directions are used: participation ratio {self.participation_ratio:.2f}.")
+        if self.top_variance_share is not None and self.top_variance_share > 0.9:
+            said.append(f"One direction holds {self.top_variance_share:.0%} of the variance (alarm above 90 %).")
+        if self.mean_cosine > 0.9:
+            said.append(
+                f"All embeddings point almost the same way: mean cosine {self.mean_cosine:.3f} (alarm above 0.9)."
+            )
+        if self.spread < 0.1:
+            said.append(f"Normalised embeddings hardly differ: spread {self.spread:.3f} of 1 (alarm below 0.1).")
+        if self.dead_dimensions > 0.5:
+            said.append(f"{self.dead_dimensions:.0%} of the dimensions hardly vary (alarm above 50 %).")
+        return said
+
+
+def health(first: np.ndarray, second: np.ndarray | None = None) -> Health:
+    """Judge embeddings without labels (sections 11.1, 11.3, 11.5 and 11.6).
+
+    Rows with a value that is not finite count in `nonfinite` alone. Every process passes the same
+    rows and works on its share of them.
+
+    Args:
+        first: (N, D), at least 2 rows, perhaps memory-mapped.
+        second: (N, D), row i another view of the sample of row i of `first`.
+
+    Raises:
+        UserError: fewer than 2 finite rows, or shapes that do not fit.
+    """
+    views = [first] if second is None else [first, second]
+    if first.ndim != 2 or not first.shape[1] or any(view.shape != first.shape for view in views):
+        shapes = " and ".join(str(view.shape) for view in views)
+        raise UserError(f"health needs embeddings (samples, width), of both views alike, got {shapes}.")
+    places = np.arange(rank(), len(first), world_size())
+    shares = [view[rank() :: world_size()] for view in views]
+    finite = np.logical_and.reduce([_finite_rows(share) for share in shares])
+    count = int(total(torch.tensor(int(finite.sum()))))
+    if count < 2:
+        raise UserError(
+            f"health needs at least 2 finite embeddings and {count} of {len(first)} are: give more samples."
+        )
+    lost = float(np.mean([spread.nonfinite(share) for share in shares]))
+    if not finite.all():
+        shares = [share[finite] for share in shares]
+    paired = np.isin(places[finite], np.linspace(0, len(first) - 1, min(PAIRS, len(first))).astype(np.int64))
+    found = spectrum.moments(shares[0])
+    alpha, alpha_r2 = spectrum.power_law(found) or (None, None)
+    return Health(
+        rankme=spectrum.rankme(found),
+        alpha=alpha,
+        alpha_r2=alpha_r2,
+        alignment=spread.alignment(shares[0], shares[1]) if second is not None else None,
+        uniformity=float(np.mean([spread.uniformity(share[paired]) for share in shares])),
+        mean_cosine=spread.mean_cosine(shares[0]),
+        spread=spread.spread(shares[0]),
+        dead_dimensions=spread.dead_dimensions(shares[0]),
+        participation_ratio=spectrum.participation_ratio(found),
+        top_variance_share=spectrum.top_variance_share(found),
+        nonfinite=lost,
+        duplicates=spread.duplicates(shares[0]),
+    )
+
+
+def _finite_rows(rows: np.ndarray) -> np.ndarray:
+    """Which rows are finite, bool (N,)."""
+    parts = [np.isfinite(part).all(axis=1) for part in blocks(rows)]
+    return np.concatenate(parts) if parts else np.zeros(0, bool)
+
+
+@torch.no_grad()
+def quick_health(embeddings: Tensor, views: int = 2) -> dict[str, float]:
+    """Figures of one batch, cheap enough to look at while training, on the batch's own device.
+
+    The rows are this process's only, and few: the effective rank cannot exceed their number.
+
+    Args:
+        embeddings: (views B, D), view by view, of any float type.
+        views: of each sample, at least 1.
+
+    Returns:
+        `rankme` of all rows; `uniformity`, `mean_cosine` and `spread`, each the mean of the views;
+        `alignment`, the mean over pairs of views. What is not defined is absent: alignment of one
+        view, figures of pairs where B is 1, and everything where a value is not finite.
+    """
+    rows = embeddings.detach().float()
+    if not torch.isfinite(rows).all():
+        return {}
+    wide = rows.double()  # in float32 the small singular values would drown
+    gram = wide.T @ wide if len(rows) > rows.shape[1] else wide @ wide.T
+    singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().cpu().numpy()
+    norm = wide.norm(dim=1, keepdim=True)
+    unit = (wide / torch.where(norm > 0, norm, 1.0)).reshape(views, -1, rows.shape[1])  # (views, B, D)
+    figures = {
+        "rankme": spectrum.effective_rank(singular),
+        "spread": _mean(unit.std(1, correction=0)) * rows.shape[1] ** 0.5,
+    }
+    pairs = unit.shape[1] * (unit.shape[1] - 1)
+    if pairs:
+        cosines = unit.float() @ unit.float().mT  # (views, B, B)
+        own = cosines.diagonal(dim1=1, dim2=2)
+        apart = (4 * (cosines - 1)).exp().sum((1, 2), dtype=torch.float64) - (4 * (own - 1)).exp().sum(1)
+        figures["uniformity"] = _mean((apart / pairs).log())
+        along = unit.sum(1).square().sum(1) - unit.square().sum((1, 2))  # (views,)
+        figures["mean_cosine"] = _mean(along / pairs)
+    if views > 1:
+        gaps = [(unit[one] - unit[other]).square().sum(1) for one, other in combinations(range(views), 2)]
+        figures["alignment"] = _mean(torch.stack(gaps))
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.mean())

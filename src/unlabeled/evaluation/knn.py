@@ -1,0 +1,130 @@
+"""The nearest-neighbour protocol: how well the neighbours of a sample tell its class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unlabeled.distributed import rank, world_size
+from unlabeled.errors import UserError
+from unlabeled.evaluation.features import Features
+from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
+from unlabeled.metrics.intervals import wilson
+from unlabeled.metrics.neighbours import nearest_across, weighted_vote
+from unlabeled.metrics.spectrum import blocks
+
+
+@dataclass(frozen=True)
+class Knn:
+    """What `knn` found.
+
+    Args:
+        value: top-1 accuracy on the test samples.
+        interval: of `value`, Wilson, 95 %.
+        per_class: the mean of the classes' accuracies.
+        top5: top-min(5, C) accuracy; a class without a vote is no answer.
+        k: neighbours that voted.
+        temperature: of the vote.
+        n_train: training samples.
+        n_test: test samples.
+        classes: C, of the training samples.
+        majority: the accuracy of always answering the largest class of the training samples.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    per_class: float
+    top5: float
+    k: int
+    temperature: float
+    n_train: int
+    n_test: int
+    classes: int
+    majority: float
+
+
+def knn(train: Features, test: Features, k: int = 20, temperature: float = 0.07) -> Knn:
+    """Classify test samples by the weighted vote of their k nearest training samples (InstDisc, DINO).
+
+        score_c = sum over the k largest cosines s_j of exp(s_j / T) [y_j = c]
+
+    Where `test` is `train` itself, each sample is left out of its own neighbours, by its id. Every
+    process passes the same samples and searches its share of the training ones.
+
+    Args:
+        train: labelled; N, at least 2 classes.
+        test: labelled with classes of `train`.
+        k: at least 1; clipped to the number of training samples that may vote.
+        temperature: T > 0.
+
+    Raises:
+        UserError: what was passed cannot be classified; the message says why.
+    """
+    if k < 1:
+        raise UserError(f"k-NN needs at least 1 neighbour, got k = {k}; DINO's advice is 20.")
+    if not temperature > 0:
+        raise UserError(f"k-NN needs a temperature above 0, got {temperature}; the usual value is 0.07.")
+    labels, test_labels, classes = labelled_pair(train, test, "k-NN")
+    exclude = test.ids if test is train else None
+    share = slice(rank(), None, world_size())
+    similarity, _, voters = nearest_across(
+        test.embeddings, train.embeddings[share], train.ids[share], labels[share], k, exclude
+    )
+    scores = weighted_vote(similarity, voters, classes, temperature)
+    scores[scores == 0] = -np.inf  # or the order of the classes' names would fill the first five
+    correct = correct_at(scores, test_labels)
+    return Knn(
+        value=float(correct.mean()),
+        interval=wilson(int(correct.sum()), len(correct)),
+        per_class=mean_per_class(correct, test_labels),
+        top5=float(correct_at(scores, test_labels, min(5, classes)).mean()),
+        k=similarity.shape[1],
+        temperature=temperature,
+        n_train=len(labels),
+        n_test=len(test_labels),
+        classes=classes,
+        majority=majority(labels, test_labels),
+    )
+
+
+def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Labels of two sets as places among the sorted classes of the first, and the number of these classes.
+
+    Args:
+        train: what a protocol learns from.
+        test: what it is tested on.
+        protocol: its name, for messages.
+
+    Raises:
+        UserError: labels absent, no rows, fewer than two classes, a test class that was never trained,
+            embeddings of two widths, or values that are not finite.
+    """
+    for name, features in (("training", train), ("test", test)):
+        if features.labels is None:
+            raise UserError(
+                f"{protocol} needs labels and the {name} samples have none: sort them into one folder a class, "
+                "or give --labels."
+            )
+        if not len(features.embeddings):
+            raise UserError(f"{protocol} needs at least one sample, and there are no {name} samples: give more data.")
+        wrong = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in blocks(features.embeddings))
+        if wrong:
+            raise UserError(
+                f"{protocol} needs finite embeddings, and {wrong} of {len(features.embeddings)} {name} embeddings hold "
+                "infinite values or values that are not a number: train again at a lower learning rate."
+            )
+    if train.embeddings.shape[1] != test.embeddings.shape[1]:
+        raise UserError(
+            f"{protocol} needs both sets embedded by one encoder; the widths are {train.embeddings.shape[1]} "
+            f"for training and {test.embeddings.shape[1]} for test samples."
+        )
+    assert train.labels is not None and test.labels is not None
+    names, labels = np.unique(train.labels, return_inverse=True)
+    if len(names) < 2:
+        raise UserError(f"{protocol} needs at least 2 classes, and all training samples are of one: add another class.")
+    unknown = np.setdiff1d(test.labels, names)
+    if len(unknown):
+        raise UserError(
+            f"{protocol} can only answer with classes of the training samples, and the test samples hold "
+            f"{len(unknown)} others (the first has label {unknown[0]}): add samples of them to the training data."
+        )
+    return labels.astype(np.int64), np.searchsorted(names, test.labels).astype(np.int64), len(names)

@@ -1,0 +1,75 @@
+"""Supervised: the baseline that sees the labels, trained with the same loop and budget."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from unlabeled.distributed import total, world_size
+from unlabeled.errors import UserError
+from unlabeled.training.method import Batch, Plan
+from unlabeled.training.optimizers import LEARNING_RATES, OPTIMIZERS, OptimizerName
+from unlabeled.training.schedules import cosine
+from unlabeled.views import images
+
+
+class Supervised(nn.Module):
+    """A linear classifier on the encoder, both trained on the labels of the data.
+
+        loss = mean over views and labelled samples of -log softmax(W f(v) + b)[y]
+
+    It is here so that every figure without labels can stand beside the figure with them at the same
+    network, views and steps (crop and flip, as SimCLR's supervised protocols; Chen et al. 2020, appendix
+    B.5). Samples without a label count for nothing.
+
+    Args:
+        encoder: f, any module that gives (B, `encoder.width`).
+        optimizer: AdamW, SGD or LARS.
+        learning_rate: for a batch of 256 over all processes, scaled linearly with the batch; by default AdamW 0.001,
+            SGD 0.03, LARS 0.3.
+        weight_decay: not on biases or batch norm, at least 0.
+        warmup: share of the steps in which the learning rate rises from 0, within [0, 1].
+    """
+
+    views = {"images": images.crops}
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        optimizer: OptimizerName = "adamw",
+        learning_rate: float | None = None,
+        weight_decay: float = 0.05,
+        warmup: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not 0 <= warmup <= 1 or weight_decay < 0 or (learning_rate or 0) < 0:
+            raise ValueError("warmup takes a share within 0 and 1, weight_decay and learning_rate numbers of at least 0")
+        self.encoder = encoder
+        self.optimizer_name, self.weight_decay, self.warmup = optimizer, weight_decay, warmup
+        self.learning_rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
+
+    def prepare(self, samples: Any) -> None:
+        """Take the labels and make a classifier of as many classes.
+
+        Raises:
+            UserError: the data has no labels.
+        """
+        if samples.labels is None:
+            raise UserError("supervised needs labels; sort the data into one folder a class, or give --labels.")
+        self.register_buffer("labels", torch.as_tensor(samples.labels, dtype=torch.int64), persistent=False)
+        self.classifier = nn.Linear(self.encoder.width, len(samples.classes))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy, its mean taken over the labelled views of all processes."""
+        scores = self.classifier(self.encoder(batch.views))  # (views x B, classes)
+        labels = self.labels[batch.index].repeat(len(scores) // len(batch.index))
+        count = total((labels >= 0).sum())
+        summed = cross_entropy(scores, labels, ignore_index=-1, reduction="sum")
+        return summed * world_size() / count.clamp_min(1)
+
+    def optimizer(self, batch_size: int, steps: int) -> Plan:
+        """Linear scaling with the batch, warm-up, cosine."""
+        rate = self.learning_rate * batch_size / 256
+        optimizer = OPTIMIZERS[self.optimizer_name](self, rate, self.weight_decay)
+        return Plan(optimizer, cosine(steps, round(self.warmup * steps)))
