@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from making import noise, packed, photo, png_claiming, smooth, write
 
 from unlabeled.data.images import Images, decode, open_images
@@ -284,3 +285,15 @@ def test_another_process_can_read(tmp_path):
     worker.start()
     assert answers.get(timeout=60) == images.read(1).tobytes()
     worker.join()
+
+
+def test_a_list_of_files_keeps_its_order_and_lists_what_it_leaves_out(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{place}.png" for place in (3, 1, 2)]
+    for value, path in zip((30, 10, 20), paths, strict=True):
+        Image.new("RGB", (4, 4), (value, 0, 0)).save(path)
+    (tmp_path / "none.png").write_bytes(b"none")
+    found = open_images([*paths, str(tmp_path / "none.png")])
+    assert [int(found.read(place)[0, 0, 0]) for place in range(3)] == [30, 10, 20]
+    assert [one.path for one in found.skipped] == [str(tmp_path / "none.png")]
+    with pytest.raises(UserError, match="none of 1 pictures can be read"):
+        open_images([tmp_path / "none.png"])

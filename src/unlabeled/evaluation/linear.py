@@ -82,8 +82,8 @@ def linear(train: Features, test: Features, seed: int = 0, validation: float = 0
     share = slice(rank(), None, world_size())
     fitted, judged = np.flatnonzero(~held_out)[share], np.flatnonzero(held_out)[share]
     problem = Problem(train.embeddings, labels, classes, fitted)
-    found = path(problem, train.embeddings[judged], labels[judged])
-    whole = Problem(train.embeddings[share], labels[share], classes).solve(found.chosen.cost, found.chosen)
+    chosen, accuracies, _ = path(problem, train.embeddings[judged], labels[judged])
+    whole = Problem(train.embeddings[share], labels[share], classes).solve(chosen.cost, chosen)
     scores = whole.scores(test.embeddings)
     correct = correct_at(scores, test_labels)
     return Linear(
@@ -93,7 +93,7 @@ def linear(train: Features, test: Features, seed: int = 0, validation: float = 0
         top5=float(correct_at(scores, test_labels, min(5, classes)).mean()),
         cost=whole.cost,
         converged=whole.converged,
-        validation_accuracy=float(found.accuracies.max()),
+        validation_accuracy=float(accuracies.max()),
         selected_on="validation",
         seed=seed,
         n_train=len(labels),

@@ -8,11 +8,12 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from unlabeled.distributed import total
 from unlabeled.metrics.spectrum import blocks
@@ -61,23 +62,6 @@ class Logistic:
         """Logits of rows (N, D), perhaps memory-mapped: float64 (N, C)."""
         parts = [part @ self.weight.T + self.bias for part in blocks(features, block=BLOCK)]
         return np.concatenate(parts) if parts else np.empty((0, len(self.bias)))
-
-
-@dataclass(frozen=True)
-class Path:
-    """The classifiers of rising C, and the one that is best on held-out rows.
-
-    Args:
-        chosen: the one of highest held-out accuracy, of equals that of the strongest regularisation.
-        costs: the C that were fitted, (n,).
-        accuracies: held-out accuracy of each, (n,).
-        losses: held-out mean cross-entropy of each, (n,).
-    """
-
-    chosen: Logistic
-    costs: np.ndarray
-    accuracies: np.ndarray
-    losses: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -149,7 +133,8 @@ class Problem:
         if classes < 2 or outside or 0 in sizes:
             raise ValueError(f"each of {classes} classes (2 or more) needs a row; they have {sizes}, others {outside}")
         self.count = sum(sizes)
-        self.blas = ThreadpoolController()
+        # Products here are small: threads within one would spend their time waiting for each other.
+        self.one_core = partial(ThreadpoolController().limit, limits=1, user_api="blas")
         shares = np.log(sizes)
         self.null = np.zeros((classes, features.shape[1])), shares - shares.mean()
         self.null_slope = self.mean_loss(*self.null)[1:]
@@ -158,8 +143,7 @@ class Problem:
     def mean_over_rows(self, of_block: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int) -> np.ndarray:
         """Sums (size,) that `of_block` forms of rows (B, D) in float64 and their labels, over N.
 
-        Each thread takes a run of blocks, with products on one core: threads that share the small
-        products would spend their time waiting for each other.
+        Each thread takes a run of blocks.
         """
 
         def of_run(places: np.ndarray) -> np.ndarray:
@@ -169,9 +153,9 @@ class Problem:
             return sums
 
         threads = torch.get_num_threads()
-        with self.blas.limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with self.one_core(), ThreadPoolExecutor(threads) as pool:
             own = sum(pool.map(of_run, np.array_split(self.places, threads)), np.zeros(size))
-        return total(torch.from_numpy(own)).numpy() / self.count
+        return total(torch.from_numpy(own)).numpy() / self.count  # type: ignore[no-any-return]
 
     def mean_loss(self, weight: np.ndarray, bias: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """The mean cross-entropy over the rows of all processes, and its gradients by weight and bias."""
@@ -228,12 +212,13 @@ class Problem:
         unit = float(np.abs(self.at_null.pull(*self.null_slope, self.null[0], decay)).max())
         weight, bias = self.null if start is None else (start.weight, start.bias)
         steps, gradient, moved = 0, np.inf, True
-        while moved and gradient > tolerance and steps < iterations:
-            if steps:
-                self.at_hand = self.coordinates(weight, bias)
-            weight, bias, slope, taken = self._round(weight, bias, decay, tolerance * unit)
-            gradient = slope / unit if unit > 0 else 0.0
-            steps, moved = steps + taken, taken > 0
+        with self.one_core():
+            while moved and gradient > tolerance and steps < iterations:
+                if steps:
+                    self.at_hand = self.coordinates(weight, bias)
+                weight, bias, slope, taken = self._round(weight, bias, decay, tolerance * unit)
+                gradient = slope / unit if unit > 0 else 0.0
+                steps, moved = steps + taken, taken > 0
         return Logistic(weight, bias, cost, gradient <= tolerance, gradient, steps)
 
     def _round(
@@ -266,7 +251,7 @@ def path(
     costs: np.ndarray = COSTS,
     patience: int = 5,
     tolerance: float = 1e-3,
-) -> Path:
+) -> tuple[Logistic, np.ndarray, np.ndarray]:
     """Fits for rising C, each started from the last, until held-out rows gain nothing any more.
 
     A value of C gains where held-out accuracy rises above the best so far or held-out cross-entropy
@@ -282,31 +267,27 @@ def path(
         patience: end after so many values in a row without a gain.
         tolerance: of each fit, see `Problem.solve`.
 
+    Returns:
+        The fit of highest held-out accuracy, of equals that of the strongest regularisation, and the
+        held-out accuracies (n,) and mean cross-entropies (n,) of the first n costs, which were tried.
+
     Raises:
         ValueError: no held-out row over all processes.
     """
-    current: Logistic | None = None
-    chosen: Logistic | None = None
-    accuracies: list[float] = []
-    losses: list[float] = []
+    fits: list[Logistic] = []
+    accuracies, losses = np.empty(0), np.empty(0)
     idle = 0
     for cost in costs:
-        current = problem.solve(float(cost), current, tolerance)
-        accuracy, loss = _judge(current, held_out, held_out_labels)
-        if chosen is None or accuracy > max(accuracies):
-            chosen, idle = current, 0
-        elif loss < min(losses):
-            idle = 0
-        else:
-            idle += 1
-        accuracies.append(accuracy)
-        losses.append(loss)
+        fits.append(problem.solve(float(cost), fits[-1] if fits else None, tolerance))
+        accuracy, loss = _judge(fits[-1], held_out, held_out_labels)
+        gained = accuracy > accuracies.max(initial=-1.0) or loss < losses.min(initial=np.inf)
+        idle = 0 if gained else idle + 1
+        accuracies, losses = np.append(accuracies, accuracy), np.append(losses, loss)
         if idle == patience or accuracy == 1.0:
             break
-    if chosen is None:
-        raise ValueError("path takes at least one value of C, got none")
-    log.info("C = %.3g chosen, after %d of %d values on the path", chosen.cost, len(losses), len(costs))
-    return Path(chosen, costs[: len(losses)], np.array(accuracies), np.array(losses))
+    chosen = fits[int(accuracies.argmax())]
+    log.info("C = %.3g chosen, after %d of %d values on the path", chosen.cost, len(fits), len(costs))
+    return chosen, accuracies, losses
 
 
 def _judge(found: Logistic, rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

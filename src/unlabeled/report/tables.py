@@ -1,5 +1,6 @@
 """Results as tables that a person reads, on standard error."""
 
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -13,7 +14,10 @@ def show(result: Any) -> None:
     Args:
         result: a dataclass.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 110)
+    if hasattr(result, "baseline_details"):
+        console.print(evaluation_table(result))
+        return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     lists: list[tuple[str, list[Any]]] = []
     for field in fields(result):
@@ -25,6 +29,28 @@ def show(result: Any) -> None:
     console.print(table)
     for name, records in lists:
         console.print(records_table(name, records))
+
+
+def evaluation_table(result: Any) -> Table:
+    """The encoder and its baselines, a row each, with 95 % intervals.
+
+    Args:
+        result: an `Evaluated`.
+    """
+    title = f"{result.protocol} on {result.n_test:,} test samples ({result.split}), learnt from {result.n_train:,}"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", result.metric, "95 % interval", "mean per class", "top 5"):
+        table.add_column(column)
+    ours = {**result.details, "value": result.value, "interval": result.interval}
+    for name, row in {str(result.run): ours, **result.baseline_details}.items():
+        low, high = row["interval"]
+        cells = (f"{row['value']:.4f}", f"{low:.4f} to {high:.4f}", f"{row['per_class']:.4f}", f"{row['top5']:.4f}")
+        table.add_row(name.replace("_", " "), *cells)
+    table.add_row("largest class", f"{result.details['majority']:.4f}", "", "", "")
+    shown = ("k", "temperature", "cost", "selected_on", "converged", "seed")
+    table.caption = ", ".join(f"{name.replace('_', ' ')} {result.details[name]}" for name in shown if name in result.details)
+    table.caption_justify = "left"
+    return table
 
 
 def records_table(name: str, records: list[Any], most: int = 20) -> Table:

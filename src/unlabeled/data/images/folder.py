@@ -132,6 +132,22 @@ def open_picture(path: str) -> Images:
     return Images(path, [name], Files(root, [name], [seen]))
 
 
+def open_pictures(paths: Sequence[str]) -> Images:
+    """Picture files in the order given, as a data set without labels; the paths are absolute, and the names.
+
+    Raises:
+        UserError: none of them can be read.
+    """
+    looks = look_at("", paths)
+    kept = [(path, one) for path, one in zip(paths, looks, strict=True) if one.reason is None]
+    skipped = [Skipped(path, one.reason) for path, one in zip(paths, looks, strict=True) if one.reason is not None]
+    if not kept:
+        first = f", the first because: {skipped[0].reason}" if skipped else ""
+        raise UserError(f"none of {len(paths)} pictures can be read{first}; give other files.")
+    names = [path for path, _ in kept]
+    return Images("a list of pictures", names, Files("", names, [one for _, one in kept]), None, skipped)
+
+
 def classes_of(names: list[str]) -> Labels | None:
     """The first sub-folders as classes, by the rule of `open_folder`; None where there are none."""
     first = [name.split("/", 1)[0] if "/" in name else "" for name in names]
@@ -145,7 +161,7 @@ def look_at(root: str, names: Sequence[str]) -> list[Look]:
     """A look at each of the files, in order, by several threads (a disk or a network answers them side by side)."""
 
     def portion(start: int) -> list[Look]:
-        return [look(f"{root}/{name}") for name in names[start : start + _PORTION]]
+        return [look(os.path.join(root, name)) for name in names[start : start + _PORTION]]  # noqa: PTH118
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return [one for part in pool.map(portion, range(0, len(names), _PORTION)) for one in part]

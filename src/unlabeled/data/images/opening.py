@@ -10,7 +10,7 @@ import numpy as np
 from unlabeled.data.images.arrays import open_array
 from unlabeled.data.images.collection import Images
 from unlabeled.data.images.dataset import is_array, open_dataset
-from unlabeled.data.images.folder import open_folder, open_picture
+from unlabeled.data.images.folder import open_folder, open_picture, open_pictures
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN, sniff
 from unlabeled.data.images.idx import idx_files, is_idx, open_idx, open_idx_folder
 from unlabeled.data.images.labels import read_csv
@@ -30,7 +30,7 @@ def open_images(source: object, labels: str | os.PathLike[str] | None = None) ->
         source: a folder tree of picture files (the first sub-folders are the classes: see `folder.open_folder`), one
             picture file, an `.npz` file with `images` and perhaps `labels`, an IDX file of pictures or a folder with
             such files (the pair `train-*`); an array or tensor (N, H, W) or (N, H, W, 3) of uint8 or floats in
-            [0, 1]; a tuple (such an array, labels); or a map-style torch `Dataset` (see `dataset.open_dataset`).
+            [0, 1]; a tuple (such an array, labels); a list of picture files; or a map-style torch `Dataset` (see `dataset.open_dataset`).
         labels: a CSV file with the columns `path,label`, which replaces the source's own labels. Pictures without a
             row become unlabelled; rows without a picture are added to `skipped`.
 
@@ -107,6 +107,8 @@ def refuse_plain(source: object) -> None:
 
 
 def _open_object(source: Any) -> Images:
+    if isinstance(source, list) and source and all(isinstance(one, str | os.PathLike) for one in source):
+        return open_pictures([absolute(one) for one in source])
     refuse_plain(source)
     if is_array(source):
         return _open_arrays(source, None)

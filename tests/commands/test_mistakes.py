@@ -1,0 +1,172 @@
+"""Mistakes are told in one sentence with exit code 2, and as one JSON object where asked for."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from battery.small import digits
+from PIL import Image
+
+import unlabeled
+from unlabeled.cli import main
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, data with and without labels, and things that are neither."""
+    root = tmp_path_factory.mktemp("world")
+    pixels, labels = digits(48)
+    np.savez(root / "digits.npz", images=pixels, labels=labels)
+    np.savez(root / "unlabelled.npz", images=pixels)
+    (root / "one").mkdir()
+    Image.fromarray(pixels[0]).save(root / "one" / "a.png")
+    (root / "empty").mkdir()
+    (root / "text").mkdir()
+    (root / "text" / "a.txt").write_text("words")
+    (root / "unreadable").mkdir()
+    (root / "unreadable" / "a.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    unlabeled.pretrain("simclr", data=root / "digits.npz", out=root / "run", max_steps=2, batch_size=16, workers=0)
+    (root / "unfinished").mkdir()
+    for name in ("config.yaml", "environment.json"):
+        shutil.copy(root / "run" / name, root / "unfinished" / name)
+    return root
+
+
+def damaged(world: Path, name: str, content: bytes) -> Path:
+    """A copy of the run with one file overwritten."""
+    copy = world / f"damaged-{name}"
+    if not copy.exists():
+        shutil.copytree(world / "run", copy)
+    (copy / name).write_bytes(content)
+    return copy
+
+
+def other_config(world: Path, **changed: Any) -> Path:
+    path = world / "other.yaml"
+    path.write_text(yaml.safe_dump({"method": "simclr", **changed}))
+    return path
+
+
+TRAIN = ["pretrain", "simclr", "--out", "OUT", "--workers", "0", "--max-steps", "1", "--data"]
+Words = Callable[[Path], list[Any]]
+MISTAKES: dict[str, tuple[Words, str]] = {
+    "no such verb": (lambda w: ["train"], "no verb 'train'"),
+    "no such method": (lambda w: ["pretrain", "simcrl", "--out", "OUT"], "no method is called 'simcrl'"),
+    "no method": (lambda w: ["pretrain", "--out", "OUT"], "needs a METHOD"),
+    "no out": (lambda w: ["pretrain", "simclr"], "out"),
+    "no such flag": (lambda w: [*TRAIN, w / "digits.npz", "--temprature", "1"], "--temprature"),
+    "a word for a number": (lambda w: [*TRAIN, w / "digits.npz", "--epochs", "many"], "epochs"),
+    "a choice that is none": (lambda w: [*TRAIN, w / "digits.npz", "--optimizer", "rmsprop"], "optimizer"),
+    "no data there": (lambda w: [*TRAIN, w / "nowhere"], "nowhere"),
+    "empty folder": (lambda w: [*TRAIN, w / "empty"], "empty"),
+    "no pictures": (lambda w: [*TRAIN, w / "text"], "text"),
+    "nothing readable": (lambda w: [*TRAIN, w / "unreadable"], "unreadable"),
+    "batch above data": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "49"], "more than the 48 samples"),
+    "batch of one": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "1"], "at least 2"),
+    "no epochs": (lambda w: [*TRAIN, w / "digits.npz", "--epochs", "0"], "at least 1"),
+    "negative seed": (lambda w: [*TRAIN, w / "digits.npz", "--seed", "-1"], "at least 0"),
+    "view of nothing": (lambda w: [*TRAIN, w / "digits.npz", "--image-size", "0"], "at least 8"),
+    "no such encoder": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--encoder", "resnt"], "'resnt'"),
+    "temperature zero": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--temperature", "0"], "temperature"),
+    "crop of nothing": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--views.crop-area", "[0,1]"],
+        "crop_area",
+    ),
+    "no such precision": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--precision", "8-bit"], "8-bit"),
+    "batch not shared equally": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "9", "--devices", "2"],
+        "shared equally by 2",
+    ),
+    "weights of nothing": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--init", w / "gone"], "gone"),
+    "weights of another network": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--encoder", "resnet10t", "--init", w / "run"],
+        "do not fit",
+    ),
+    "weights that are none": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--init", w / "digits.npz"],
+        "not a safetensors file",
+    ),
+    "out is a run": (lambda w: ["pretrain", "simclr", "--out", w / "run", "--data", w / "digits.npz", "--batch-size", "8"], "--resume"),
+    "out is something else": (
+        lambda w: ["pretrain", "simclr", "--out", w / "text", "--data", w / "digits.npz", "--batch-size", "8"],
+        "something else",
+    ),
+    "resume of nothing": (lambda w: ["pretrain", "simclr", "--out", w / "gone", "--resume"], "no run at"),
+    "resume with another setting": (
+        lambda w: ["pretrain", "simclr", "--out", w / "run", "--resume", "--batch-size", "8"],
+        "made with batch_size 16, not 8",
+    ),
+    "resume of a damaged checkpoint": (
+        lambda w: ["pretrain", "simclr", "--resume", "--out", damaged(w, "checkpoints/last.pt", b"\x80\x02nonsense")],
+        "not a checkpoint",
+    ),
+    "recipe with an unknown key": (
+        lambda w: ["pretrain", "--config", other_config(w, temprature=1.0), "--out", "OUT"],
+        "temprature",
+    ),
+    "recipe that is not there": (lambda w: ["pretrain", "simclr", "--config", w / "gone.yaml", "--out", "OUT"], "gone.yaml"),
+    "supervised without labels": (
+        lambda w: ["pretrain", "supervised", "--out", "OUT", "--data", w / "unlabelled.npz", "--batch-size", "8"],
+        "needs labels",
+    ),
+    "no such protocol": (lambda w: ["evaluate", "nearest", w / "run"], "no protocol is called 'nearest'"),
+    "evaluate without a run": (lambda w: ["evaluate", "knn"], "run"),
+    "evaluate no run": (lambda w: ["evaluate", "knn", w / "gone"], "no run at"),
+    "evaluate something else": (lambda w: ["evaluate", "knn", w / "text"], "not a run folder"),
+    "evaluate an unfinished run": (lambda w: ["evaluate", "knn", w / "unfinished"], "no encoder yet"),
+    "evaluate without labels": (lambda w: ["evaluate", "knn", w / "run", "--data", w / "unlabelled.npz"], "label"),
+    "k of zero": (lambda w: ["evaluate", "knn", w / "run", "--k", "0"], "k = 0"),
+    "vote at temperature zero": (lambda w: ["evaluate", "knn", w / "run", "--temperature", "0"], "temperature"),
+    "health of one": (lambda w: ["evaluate", "health", w / "run", "--limit", "1"], "at least 2"),
+    "damaged weights": (
+        lambda w: ["evaluate", "health", damaged(w, "encoder.safetensors", b"\x08\0\0\0\0\0\0\0{garbage")],
+        "not a safetensors file",
+    ),
+    "damaged description": (lambda w: ["embed", damaged(w, "encoder.json", b"{"), "--out", "OUT.npy"], "damaged"),
+    "damaged settings": (lambda w: ["embed", damaged(w, "config.yaml", b"[1"), "--out", "OUT.npy"], "damaged"),
+    "embed to an unknown form": (lambda w: ["embed", w / "run", "--out", "OUT.xls"], ".parquet"),
+    "embed over a file": (lambda w: ["embed", w / "run", "--out", w / "digits.npz"], "--overwrite"),
+    "embed into no folder": (lambda w: ["embed", w / "run", "--out", w / "gone" / "e.npy"], "no folder"),
+    "inspect nothing": (lambda w: ["inspect", w / "gone"], "gone"),
+    "inspect without a path": (lambda w: ["inspect", "--labels", "x.csv"], "path"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake(mistake: str, world: Path, tmp_path: Path, capfd: Any) -> None:
+    make, words = MISTAKES[mistake]
+    line = [str(word).replace("OUT", str(tmp_path / "out")) for word in make(world)]
+    with pytest.raises(SystemExit) as stop:
+        main([*line, "--json"])
+    shown = capfd.readouterr()
+    assert stop.value.code == 2, shown.err
+    said = json.loads(shown.out)
+    assert set(said) == {"error"} and words in said["error"]
+    assert "\n" not in said["error"] and "Traceback" not in shown.err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("encoder*"))
+
+
+def test_at_least_thirty_mistakes() -> None:
+    assert len(MISTAKES) >= 30
+
+
+def test_ours_are_code_1(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    monkeypatch.setattr("unlabeled.methods.names", lambda: 1 / 0)
+    with pytest.raises(SystemExit) as stop:
+        main(["methods", "--json"])
+    assert stop.value.code == 1
+    shown = capfd.readouterr()
+    assert "fault of unlabeled" in json.loads(shown.out)["error"] and "ZeroDivisionError" in shown.err
+
+
+def test_a_loss_that_is_no_number_stops_the_run(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(unlabeled.UserError, match="not a finite number at step"):
+        unlabeled.pretrain(
+            "simclr", data=world / "digits.npz", out=tmp_path / "run", batch_size=16, optimizer="sgd",
+            learning_rate=1e30, warmup=0.0, max_steps=8, workers=0,
+        )  # fmt: skip
