@@ -39,7 +39,10 @@ def main() -> None:
     for name in ("rankme", "alignment", "uniformity", "mean_cosine"):
         print(f"{name:<15}{health.figures[name]:>8.2f}{health.baselines['random_encoder'][name]:>17.2f}")
     verdict = "is above" if proven else "is NOT above"
-    print(f"\nThe trained encoder {verdict} the random one by more than the interval (k-NN), {time.monotonic() - began:.0f} s in all.")
+    print(
+        f"\nThe trained encoder {verdict} the random one by more than the interval (k-NN), "
+        f"{time.monotonic() - began:.0f} s in all."
+    )
     shown = out.relative_to(ROOT)
     print(f"""
 What to try next, with your own pictures:

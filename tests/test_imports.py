@@ -32,7 +32,9 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{each.name}" for each in node.names] if node.module == "unlabeled" else [node.module]
+            names = (
+                [f"{node.module}.{each.name}" for each in node.names] if node.module == "unlabeled" else [node.module]
+            )
         found |= {name for name in names if name.split(".")[0] == "unlabeled"}
     return found
 

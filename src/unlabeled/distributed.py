@@ -4,12 +4,12 @@ Every function works on gloo and NCCL and on float64, so that what is exact on o
 shown to be exact on two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from unlabeled.errors import UserError
 
@@ -34,7 +34,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         gradient = gradient.contiguous().clone()
         dist.all_reduce(gradient)  # sum, not mean: every process's loss used this row as a key
         return gradient.chunk(world_size())[rank()]
@@ -50,7 +50,7 @@ def gather(rows: Tensor) -> Tensor:
         (R B, ...) for R processes. The backward pass sums over processes, so that with gradients
         averaged by DDP the update equals that of one process holding the whole batch.
     """
-    return _Gather.apply(rows) if world_size() > 1 else rows  # type: ignore[no-any-return,no-untyped-call]
+    return _Gather.apply(rows) if world_size() > 1 else rows
 
 
 def total(value: Tensor) -> Tensor:
@@ -59,6 +59,19 @@ def total(value: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(value)
     return value
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """The mean over processes of every parameter's gradient; a process without one counts as zero.
+
+    A parameter that has no gradient on any process keeps none.
+    """
+    chosen = list(parameters)
+    used = total(torch.tensor([float(p.grad is not None) for p in chosen], device=chosen[0].device))
+    for parameter, processes in zip(chosen, used.tolist(), strict=True):
+        if processes:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            parameter.grad = total(gradient) / world_size()
 
 
 def collect(item: Any) -> list[Any]:

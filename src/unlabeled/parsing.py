@@ -21,7 +21,7 @@ class Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatt
     """Types and defaults beside each flag, the description's lines as they are."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32, width=110)
+        super().__init__(prog, max_help_position=32, width=110)  # type: ignore[no-untyped-call]
 
 
 class Parser(jsonargparse.ArgumentParser):

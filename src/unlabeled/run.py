@@ -27,6 +27,11 @@ from torch import Tensor
 from unlabeled.errors import UserError
 from unlabeled.training.checkpoints import Checkpoint, load, save, write_atomically
 
+PACKAGES = (
+    "unlabeled", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow", "opencv-python-headless",
+    "faiss-cpu",
+)  # fmt: skip
+
 
 class Run:
     """One folder; see the module's docstring for what is in it.
@@ -64,7 +69,9 @@ class Run:
         """
         run = cls(path)
         if not run.path.exists():
-            raise UserError(f"there is no run at {run.path}; make one with: unlabeled pretrain simclr --out {run.path}.")
+            raise UserError(
+                f"there is no run at {run.path}; make one with: unlabeled pretrain simclr --out {run.path}."
+            )
         if not (run.path / "config.yaml").is_file():
             raise UserError(f"{run.path} is not a run folder (it has no config.yaml); give the --out of a pretrain.")
         return run
@@ -186,22 +193,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(f"there are no weights at {path}; give a run folder or a .safetensors file.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
     except (SafetensorError, OSError):
         raise UserError(f"{path} is not a safetensors file, or it is damaged.") from None
 
 
 def environment() -> dict[str, Any]:
     """Versions, machine and threads: what a figure depends on besides its settings."""
-    packages = ("unlabeled", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow", "faiss-cpu")
-    packages += ("opencv-python-headless",)
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu"],
-        "packages": {name: version(name) for name in packages},
+        "packages": {name: version(name) for name in PACKAGES},
     }
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from battery.small import digits, session
 from torch import Tensor, nn
 
+from battery.small import digits, session
 from unlabeled import chance, methods
+from unlabeled.distributed import average_gradients
 from unlabeled.encoders.images import image_encoder
 from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.loader import Steps
-from unlabeled.training.loop import average_gradients
 from unlabeled.training.method import Batch, Prepares, Represents, StepsItself
 from unlabeled.training.pretraining import Session
 

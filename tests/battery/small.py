@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from unlabeled.training.pretraining import MEMORY, Execution, Session, Settings
+from unlabeled.training.pretraining import Session
+from unlabeled.training.settings import MEMORY, Execution, Settings
 
 
 def digits(count: int = 64) -> tuple[np.ndarray, np.ndarray]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from battery import hooks
 from battery import methods as battery
 from battery.methods import CHECKS, all_methods
 from battery.processes import run_in_processes
 from battery.small import session
-from torch import Tensor, nn
-
 from unlabeled import methods
 from unlabeled.distributed import rank, world_size
 from unlabeled.training import loader, loop

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from battery import objectives as battery
-from battery.objectives import CASES, CHECKS, Case
-from battery.processes import run_in_processes
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from battery import objectives as battery
+from battery.objectives import CASES, CHECKS, Case
+from battery.processes import run_in_processes
 from unlabeled import objectives
 from unlabeled.distributed import rank, world_size
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from battery.small import digits
 from PIL import Image
 
 import unlabeled
+from battery.small import digits
 from unlabeled.cli import main
 from unlabeled.errors import UserError
 
@@ -104,7 +104,11 @@ def test_embed_writes_the_same_rows_in_every_form(run: Path, photos: Path, tmp_p
     for ending in ("parquet", "npy", "npz"):
         code, said = call(capfd, "embed", run, "--out", tmp_path / f"e.{ending}")
         assert code == 0 and said["samples"] == 200 and len(said["skipped"]) == 2
-    table, matrix, archive = pq.read_table(tmp_path / "e.parquet"), np.load(tmp_path / "e.npy"), np.load(tmp_path / "e.npz")
+    table, matrix, archive = (
+        pq.read_table(tmp_path / "e.parquet"),
+        np.load(tmp_path / "e.npy"),
+        np.load(tmp_path / "e.npz"),
+    )
     np.testing.assert_array_equal(np.stack(table["embedding"].to_numpy()), matrix)
     np.testing.assert_array_equal(archive["embedding"], matrix)
     names = table["path"].to_pylist()
@@ -128,7 +132,13 @@ def test_init_starts_from_trained_weights(run: Path, photos: Path, tmp_path: Pat
     """One step at a learning rate of 0 leaves the weights that `--init` gave."""
     for number, source in enumerate((run, run / "encoder.safetensors")):
         again = unlabeled.pretrain(
-            "simclr", data=photos, out=tmp_path / str(number), init=source, max_steps=1, learning_rate=0.0, batch_size=32
+            "simclr",
+            data=photos,
+            out=tmp_path / str(number),
+            init=source,
+            max_steps=1,
+            learning_rate=0.0,
+            batch_size=32,
         )
         found, expected = unlabeled.load(again).module.state_dict(), unlabeled.load(run).module.state_dict()
         for name, value in expected.items():
@@ -144,7 +154,9 @@ def test_config_of_a_run_repeats_it(run: Path, tmp_path: Path, capfd: Any) -> No
 
 def test_python_data_in_memory(tmp_path: Path) -> None:
     pixels, labels = digits(96)
-    made = unlabeled.pretrain("simclr", data=(pixels, labels), out=tmp_path / "run", max_steps=2, batch_size=32, workers=0)
+    made = unlabeled.pretrain(
+        "simclr", data=(pixels, labels), out=tmp_path / "run", max_steps=2, batch_size=32, workers=0
+    )
     assert made.samples == 96
     result = unlabeled.evaluate("knn", made, data=(pixels, labels))
     assert result.n_train + result.n_test == 96

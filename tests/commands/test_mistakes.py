@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from battery.small import digits
 from PIL import Image
 
 import unlabeled
+from battery.small import digits
 from unlabeled.cli import main
 
 
@@ -72,7 +72,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "negative seed": (lambda w: [*TRAIN, w / "digits.npz", "--seed", "-1"], "at least 0"),
     "view of nothing": (lambda w: [*TRAIN, w / "digits.npz", "--image-size", "0"], "at least 8"),
     "no such encoder": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--encoder", "resnt"], "'resnt'"),
-    "temperature zero": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--temperature", "0"], "temperature"),
+    "temperature zero": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--temperature", "0"],
+        "temperature",
+    ),
     "crop of nothing": (
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--views.crop-area", "[0,1]"],
         "crop_area",
@@ -91,7 +94,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--init", w / "digits.npz"],
         "not a safetensors file",
     ),
-    "out is a run": (lambda w: ["pretrain", "simclr", "--out", w / "run", "--data", w / "digits.npz", "--batch-size", "8"], "--resume"),
+    "out is a run": (
+        lambda w: ["pretrain", "simclr", "--out", w / "run", "--data", w / "digits.npz", "--batch-size", "8"],
+        "--resume",
+    ),
     "out is something else": (
         lambda w: ["pretrain", "simclr", "--out", w / "text", "--data", w / "digits.npz", "--batch-size", "8"],
         "something else",
@@ -109,7 +115,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         lambda w: ["pretrain", "--config", other_config(w, temprature=1.0), "--out", "OUT"],
         "temprature",
     ),
-    "recipe that is not there": (lambda w: ["pretrain", "simclr", "--config", w / "gone.yaml", "--out", "OUT"], "gone.yaml"),
+    "recipe that is not there": (
+        lambda w: ["pretrain", "simclr", "--config", w / "gone.yaml", "--out", "OUT"],
+        "gone.yaml",
+    ),
     "supervised without labels": (
         lambda w: ["pretrain", "supervised", "--out", "OUT", "--data", w / "unlabelled.npz", "--batch-size", "8"],
         "needs labels",

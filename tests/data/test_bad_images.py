@@ -6,8 +6,8 @@ import struct
 
 import numpy as np
 import pytest
-from making import idx, idx_pair, noise, photo, png_claiming, write
 
+from making import idx, idx_pair, noise, photo, png_claiming, write
 from unlabeled.data.images import open_images
 from unlabeled.data.source import recognise
 from unlabeled.errors import UserError

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from making import idx, idx_pair, noise, write
 
+from making import idx, idx_pair, noise, write
 from unlabeled.data.images import open_images
 from unlabeled.data.images import packed as unpacking
 from unlabeled.errors import UserError

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from making import noise
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
+from making import noise
 from unlabeled.data.images import open_images
 from unlabeled.errors import Unreadable, UserError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from making import noise, packed, photo, png_claiming, smooth, write
 
+from making import noise, packed, photo, png_claiming, smooth, write
 from unlabeled.data.images import Images, decode, open_images
 from unlabeled.data.skipped import Skipped
 from unlabeled.errors import Unreadable, UserError

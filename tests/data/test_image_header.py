@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import pytest
-from making import noise, packed, smooth, write
 from PIL import Image
 
+from making import noise, packed, smooth, write
 from unlabeled.data.images import check, decode
 from unlabeled.data.images.header import look
 from unlabeled.errors import Unreadable

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from making import idx_pair, photo, write
 
+from making import idx_pair, photo, write
 from unlabeled.data.images import open_images
 from unlabeled.data.images.labels import number
 from unlabeled.data.skipped import Skipped

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from making import noise, packed, png_chunk, png_claiming, smooth, write
 from PIL import Image, ImageCms
 
+from making import noise, packed, png_chunk, png_claiming, smooth, write
 from unlabeled.data.images import check, decode
 from unlabeled.data.images.formats import LIMIT
 from unlabeled.errors import Unreadable

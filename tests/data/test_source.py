@@ -4,8 +4,8 @@ import gzip
 
 import numpy as np
 import pytest
-from making import idx, idx_pair, noise, packed, photo, write
 
+from making import idx, idx_pair, noise, packed, photo, write
 from unlabeled.data.images import open_images
 from unlabeled.data.source import describe, recognise
 

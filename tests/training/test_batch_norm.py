@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from battery.processes import run_in_processes
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
+from battery.processes import run_in_processes
 from unlabeled.distributed import rank, world_size
 from unlabeled.training.batch_norm import BatchNorm, over_processes
 

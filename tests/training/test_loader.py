@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from battery.small import digits
 
+from battery.small import digits
 from unlabeled import chance
 from unlabeled.errors import Unreadable, UserError
 from unlabeled.modalities import modality

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_sample_images
 
 from unlabeled import chance
-from unlabeled.views import images as views
+from unlabeled.views.images import operations as views
+from unlabeled.views.images import presets
 
 PHOTOGRAPH = load_sample_images().images[0]  # uint8 (427, 640, 3)
 SMALL = views.to_float(np.ascontiguousarray(PHOTOGRAPH[100:140, 200:240]))
@@ -90,9 +91,7 @@ def test_blur_is_a_gaussian_of_a_tenth_of_the_side() -> None:
 
 
 @settings(deadline=None, max_examples=80)
-@given(
-    height=st.integers(1, 300), width=st.integers(1, 300), low=st.floats(0.01, 1.0), seed=st.integers(0, 10_000)
-)
+@given(height=st.integers(1, 300), width=st.integers(1, 300), low=st.floats(0.01, 1.0), seed=st.integers(0, 10_000))
 def test_every_crop_lies_in_the_picture(height: int, width: int, low: float, seed: int) -> None:
     top, left, h, w = views.crop_box(height, width, chance.generator(seed, 1), (low, 1.0), (3 / 4, 4 / 3))
     assert 0 <= top <= top + h <= height and 0 <= left <= left + w <= width and h >= 1 and w >= 1
@@ -110,12 +109,12 @@ def test_crops_have_the_papers_area_and_aspect() -> None:
 
 
 def test_nothing_switched_on_is_the_identity() -> None:
-    preset = views.simclr(40, crop_area=(1.0, 1.0), flip=False, color_strength=0.0, blur=False)
+    preset = presets.simclr(40, crop_area=(1.0, 1.0), flip=False, color_strength=0.0, blur=False)
     square = np.ascontiguousarray(PHOTOGRAPH[100:140, 200:240])
     for place in range(20):
         out = preset.view(square, chance.generator(0, chance.VIEWS, place))
         assert abs(out - SMALL).max() < 0.35  # an aspect other than 1 shrinks a side
-    plain = views.plain(40).view(square, chance.generator(0, chance.VIEWS))
+    plain = presets.plain(40).view(square, chance.generator(0, chance.VIEWS))
     np.testing.assert_array_equal(plain, SMALL)
 
 
@@ -131,12 +130,12 @@ def is_grey(view: np.ndarray) -> bool:
 
 def test_probabilities_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grey 0.2, jitter 0.8, flip 0.5, blur 0.5, within four standard deviations of 1,500 draws."""
-    grey = share(views.simclr(32, color_strength=0.01), is_grey)
+    grey = share(presets.simclr(32, color_strength=0.01), is_grey)
     assert abs(grey - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 1500)
     for name, probability in (("colour_jitter", 0.8), ("gaussian_blur", 0.5)):
         calls: list[int] = []
-        monkeypatch.setattr(views, name, lambda image, *rest, calls=calls: calls.append(1) or image)
-        share(views.simclr(40), lambda view: True)
+        monkeypatch.setattr(presets, name, lambda image, *rest, calls=calls: calls.append(1) or image)
+        share(presets.simclr(40), lambda view: True)
         assert abs(len(calls) / 1500 - probability) < 4 * np.sqrt(probability * (1 - probability) / 1500), name
         monkeypatch.undo()
     flips = [views.horizontal_flip(SMALL, chance.generator(5, 1, i)) is not SMALL for i in range(1500)]
@@ -146,10 +145,10 @@ def test_probabilities_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_small_views_have_appendix_b9s_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """s = 0.5 and no blur up to 32 pixels, s = 1 and blur above."""
     seen: list[float] = []
-    monkeypatch.setattr(views, "colour_jitter", lambda image, rng, strength, form: seen.append(strength) or image)
-    monkeypatch.setattr(views, "gaussian_blur", lambda image, rng: seen.append(-1) or image)
+    monkeypatch.setattr(presets, "colour_jitter", lambda image, rng, strength, form: seen.append(strength) or image)
+    monkeypatch.setattr(presets, "gaussian_blur", lambda image, rng: seen.append(-1) or image)
     for size in (32, 40):
-        share(views.simclr(size), lambda view: True, 50)
+        share(presets.simclr(size), lambda view: True, 50)
         assert set(seen) == ({0.5} if size == 32 else {1.0, -1})
         seen.clear()
 
@@ -160,7 +159,7 @@ def test_small_views_have_appendix_b9s_defaults(monkeypatch: pytest.MonkeyPatch)
 )
 def test_every_view_is_whole_and_within_bounds(height: int, width: int, size: int, seed: int) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    for preset in (views.simclr(size), views.crops(size), views.plain(size)):
+    for preset in (presets.simclr(size), presets.crops(size), presets.plain(size)):
         out = preset.view(picture, chance.generator(seed, 1))
         assert out.shape == (size, size, 3) and out.dtype == np.float32
         assert np.isfinite(out).all() and out.min() >= 0 and out.max() <= 1
@@ -169,12 +168,12 @@ def test_every_view_is_whole_and_within_bounds(height: int, width: int, size: in
 def test_plain_view_is_the_published_centre() -> None:
     """256 on the shorter side, the central 224: what is seen of a 256 x 320 picture is known to the pixel."""
     picture = np.random.default_rng(0).integers(0, 256, (256, 320, 3), np.uint8)
-    out = views.plain(224).view(picture, chance.generator(0, 1))
+    out = presets.plain(224).view(picture, chance.generator(0, 1))
     np.testing.assert_array_equal(out, views.to_float(picture[16:240, 48:272]))
 
 
 def test_join_goes_view_by_view() -> None:
-    preset = views.simclr(4)
+    preset = presets.simclr(4)
     columns = [[np.full((4, 4, 3), 10 * v + i, np.float32) for i in range(3)] for v in range(2)]
     batch = preset.join(columns)
     assert batch.shape == (6, 3, 4, 4)
@@ -182,8 +181,8 @@ def test_join_goes_view_by_view() -> None:
 
 
 def test_decoding_keeps_what_the_smallest_crop_needs() -> None:
-    assert views.simclr(32).at_least == int(np.ceil(32 / np.sqrt(0.08)))
-    assert views.plain(224).at_least == 256
+    assert presets.simclr(32).at_least == int(np.ceil(32 / np.sqrt(0.08)))
+    assert presets.plain(224).at_least == 256
 
 
 @pytest.mark.parametrize(
@@ -191,4 +190,4 @@ def test_decoding_keeps_what_the_smallest_crop_needs() -> None:
 )
 def test_refuses(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="takes"):
-        views.simclr(32, **bad)
+        presets.simclr(32, **bad)

@@ -102,7 +102,7 @@ def linear(
     test_labels: PathText | None = None,
     seed: int = 0,
 ) -> Evaluated:
-    """Fit a linear classifier on frozen representations by L-BFGS, its penalty chosen on a tenth of the training samples.
+    """Fit a linear classifier on frozen representations, its penalty chosen on a tenth of the training samples.
 
     Example: unlabeled evaluate linear runs/photos --data train/ --test test/
 
@@ -180,7 +180,7 @@ def evaluate(protocol: str, run: PathText, **options: Any) -> Evaluated | Health
         UserError: no such protocol or option, or whatever the protocol cannot do.
     """
     from unlabeled.errors import UserError
-    from unlabeled.training.pretraining import completed
+    from unlabeled.training.settings import completed
 
     if protocol not in PROTOCOLS:
         raise UserError(f"no protocol is called {protocol!r}; the protocols are {', '.join(PROTOCOLS)}.")
@@ -256,7 +256,7 @@ def _drawn(samples: Any, limit: int, seed: int) -> Any:
 def _views_of(folder: "Run", encoder: "Encoder") -> Any:
     """The views that the run's method was trained on."""
     from unlabeled import methods
-    from unlabeled.training.pretraining import called
+    from unlabeled.training.settings import called
 
     config, name = folder.config(), encoder.description["modality"]
     preset = getattr(methods.find(config["method"]), "views", {}).get(name, encoder.modality.views)

@@ -12,7 +12,7 @@ from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Extracted, Features, cached, encode_with, extract, key_of, key_of_weights
 from unlabeled.modalities import modality
 from unlabeled.run import Run
-from unlabeled.training.pretraining import MEMORY, Settings
+from unlabeled.training.settings import MEMORY, Settings
 
 
 class Encoder:

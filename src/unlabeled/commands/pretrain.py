@@ -109,7 +109,8 @@ def pretrain(
     from unlabeled import methods
     from unlabeled.data.source import recognise
     from unlabeled.run import Run
-    from unlabeled.training.pretraining import MEMORY, Execution, Session, Settings, check
+    from unlabeled.training.pretraining import Session
+    from unlabeled.training.settings import MEMORY, Execution, Settings, check
 
     def place(path: str | PathLike[str] | None) -> str | None:
         return None if path is None else str(Path(path).absolute())
@@ -152,8 +153,8 @@ def _announce(session: "Session") -> None:
         listed = f", listed in {session.run.path / 'skipped.txt'}" if session.samples.skipped else ""
         print(f"{describe(session.samples)}{listed}", file=sys.stderr)
         print(
-            f"{settings.method}: {settings.encoder} on views of {settings.image_size} pixels, batch {settings.batch_size}, "
-            f"steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
+            f"{settings.method}: {settings.encoder} on views of {settings.image_size} pixels, "
+            f"batch {settings.batch_size}, steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
             file=sys.stderr,
         )
 

@@ -26,7 +26,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.network = network
         self.width = width
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def feature_map(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) in [0, 1] to (B, D, h, w), before pooling."""
@@ -74,7 +74,7 @@ def small_resnet(widths: tuple[int, ...] = (32, 64, 128, 256), stride: int = 2) 
 
 
 def default_name(image_size: int) -> str:
-    """The backbone for views of that many pixels a side: `small_resnet` up to 64, `resnet10t` to 128, `resnet18` above."""
+    """The backbone for views of that size: `small_resnet` up to 64 pixels, `resnet10t` to 128, `resnet18` above."""
     return "small_resnet" if image_size <= SMALL else "resnet10t" if image_size <= 128 else "resnet18"
 
 
@@ -132,7 +132,7 @@ def _timm(model: str, image_size: int) -> nn.Module:
 
 
 def _without_classifier(network: nn.Module, name: str) -> nn.Module:
-    """Drop a torchvision model's classifier, and its pooling where it stands alone, so that the feature map comes out."""
+    """A torchvision model up to its feature map: no pooling, no classifier."""
     if hasattr(network, "fc"):  # ResNet and its kin pool, flatten, and classify in `forward`
         names = [key for key, _ in network.named_children() if key not in ("avgpool", "fc")]
         stages = nn.Sequential()
@@ -172,7 +172,9 @@ def _encoder(network: nn.Module, image_size: int) -> ImageEncoder:
             features = network(torch.zeros(1, 3, image_size, image_size))
     except (RuntimeError, AssertionError) as problem:
         reason = str(problem).splitlines()[0]
-        raise UserError(f"this encoder cannot take views of {image_size} pixels ({reason}); set --image-size.") from None
+        raise UserError(
+            f"this encoder cannot take views of {image_size} pixels ({reason}); set --image-size."
+        ) from None
     network.train()
     if features.ndim == 3:  # tokens (1, T, D): their mean is the representation
         network = nn.Sequential(network, _TokenMean())

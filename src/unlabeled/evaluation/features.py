@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Features:
     labels: np.ndarray | None = None
 
     def of(self, samples: Samples) -> "Features":
-        """The same rows with the labels that `samples` has now; unlabelled ones are left out where others are labelled."""
+        """The same rows with the labels that `samples` has now, without unlabelled rows where others are labelled."""
         if samples.labels is None:
             return replace(self, labels=None)
         labels = np.asarray(samples.labels)[self.ids]
@@ -156,7 +157,7 @@ def cached(folder: Path, key: str, make: Callable[[], Features]) -> Features:
     features = make()
     folder.mkdir(parents=True, exist_ok=True)
     for path, array in ((matrix, features.embeddings), (ids, features.ids)):
-        write_atomically(path, lambda beside, array=array: _write_npy(beside, array))
+        write_atomically(path, partial(_write_npy, array=array))
     return features
 
 

@@ -7,10 +7,9 @@ import numpy as np
 
 from unlabeled.errors import Unreadable, UserError
 from unlabeled.evaluation.features import Features
-from unlabeled.training.loader import Samples
 
 
-def raw_features(samples: Samples, raw: Callable[[Any], np.ndarray]) -> Features:
+def raw_features(samples: Any, raw: Callable[[Any], np.ndarray]) -> Features:
     """The raw input of every sample that can be read.
 
     Args:

@@ -1,9 +1,11 @@
 """SimCLR: two views of a sample attract, all other samples of the batch repel."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from unlabeled.objectives import nt_xent
-from unlabeled.training.heads import projector
+from unlabeled.training.heads import projector, width_of
 from unlabeled.training.method import Batch, Plan
 from unlabeled.training.optimizers import LEARNING_RATES, OPTIMIZERS, OptimizerName
 from unlabeled.training.schedules import cosine
@@ -33,7 +35,7 @@ class SimCLR(nn.Module):
         loss_scale: factor on the loss, above 0.
     """
 
-    views = {"images": images.simclr}
+    views: ClassVar = {"images": images.simclr}
 
     def __init__(
         self,
@@ -54,7 +56,8 @@ class SimCLR(nn.Module):
         if min(projection_width, loss_scale) <= 0 or weight_decay < 0 or (learning_rate or 0) < 0:
             raise ValueError("projection_width and loss_scale take numbers above 0, the others no less than 0")
         self.encoder = encoder
-        self.projector = projector(encoder.width, encoder.width, projection_width)
+        width = width_of(encoder)
+        self.projector = projector(width, width, projection_width)
         self.temperature, self.loss_scale = temperature, loss_scale
         self.optimizer_name, self.weight_decay, self.warmup = optimizer, weight_decay, warmup
         self.learning_rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate

@@ -1,6 +1,6 @@
 """Supervised: the baseline that sees the labels, trained with the same loop and budget."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from unlabeled.distributed import total, world_size
 from unlabeled.errors import UserError
+from unlabeled.training.heads import width_of
 from unlabeled.training.method import Batch, Plan
 from unlabeled.training.optimizers import LEARNING_RATES, OPTIMIZERS, OptimizerName
 from unlabeled.training.schedules import cosine
@@ -32,7 +33,8 @@ class Supervised(nn.Module):
         warmup: share of the steps in which the learning rate rises from 0, within [0, 1].
     """
 
-    views = {"images": images.crops}
+    views: ClassVar = {"images": images.crops}
+    labels: Tensor
 
     def __init__(
         self,
@@ -44,7 +46,9 @@ class Supervised(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= warmup <= 1 or weight_decay < 0 or (learning_rate or 0) < 0:
-            raise ValueError("warmup takes a share within 0 and 1, weight_decay and learning_rate numbers of at least 0")
+            raise ValueError(
+                "warmup takes a share within 0 and 1, weight_decay and learning_rate numbers of at least 0"
+            )
         self.encoder = encoder
         self.optimizer_name, self.weight_decay, self.warmup = optimizer, weight_decay, warmup
         self.learning_rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
@@ -58,7 +62,7 @@ class Supervised(nn.Module):
         if samples.labels is None:
             raise UserError("supervised needs labels; sort the data into one folder a class, or give --labels.")
         self.register_buffer("labels", torch.as_tensor(samples.labels, dtype=torch.int64), persistent=False)
-        self.classifier = nn.Linear(self.encoder.width, len(samples.classes))
+        self.classifier = nn.Linear(width_of(self.encoder), len(samples.classes))
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy, its mean taken over the labelled views of all processes."""

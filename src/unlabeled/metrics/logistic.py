@@ -141,10 +141,7 @@ class Problem:
         self.at_null = self.at_hand = self.coordinates(*self.null)
 
     def mean_over_rows(self, of_block: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int) -> np.ndarray:
-        """Sums (size,) that `of_block` forms of rows (B, D) in float64 and their labels, over N.
-
-        Each thread takes a run of blocks.
-        """
+        """Sums (size,) that `of_block` forms of rows (B, D) in float64 and their labels, over N; in threads."""
 
         def of_run(places: np.ndarray) -> np.ndarray:
             sums = np.zeros(size)

@@ -7,8 +7,8 @@ import numpy as np
 
 from unlabeled.distributed import collect
 
-BANK_BYTES = 2**28
-"""Size of the part of the bank that is normalised and searched at once."""
+PART_BYTES = 2**28
+"""Size of the part of the bank, and of the queries, that is normalised and searched at once."""
 SCRATCH_BYTES = 2**26
 """Size of the largest temporary array."""
 
@@ -52,7 +52,7 @@ def nearest(
 
     Args:
         queries: (Q, D), of any length: they are normalised here.
-        bank: (N, D), perhaps memory-mapped: it is read in parts.
+        bank: (N, D), perhaps memory-mapped: both are read in parts.
         k: at least 1; clipped to N, or to N - 1 where `exclude` is given.
         exclude: int64 (Q,), for each query the place in the bank that is no neighbour of it
             (leave-one-out), -1 for none.
@@ -167,16 +167,18 @@ def _search(queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarray |
         raise ValueError(f"queries (Q, D) and bank (N, D) of one D are needed, got {queries.shape} and {bank.shape}")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    queries = normalise(queries)
     exclude = np.full(len(queries), -1) if exclude is None else exclude
-    similarity = np.empty((len(queries), 0), np.float32)
-    place = np.empty((len(queries), 0), np.int64)
-    step = max(1, BANK_BYTES // (4 * max(1, bank.shape[1])))
+    shape = len(queries), min(k, len(bank))
+    similarity, place = np.full(shape, -np.inf, np.float32), np.full(shape, -1)
+    step = max(1, PART_BYTES // (4 * max(1, bank.shape[1])))
     for start in range(0, len(bank), step):
         part = normalise(bank[start : start + step])
-        found, at = _search_part(queries, part, k, exclude - start)
-        at = np.where(at < 0, -1, at + start)
-        similarity, place = _first(np.hstack([similarity, found]), np.hstack([place, at]), k)
+        for first in range(0, len(queries), step):
+            rows = slice(first, first + step)
+            found, at = _search_part(normalise(queries[rows]), part, k, exclude[rows] - start)
+            at = np.where(at < 0, -1, at + start)
+            both = np.hstack([similarity[rows], found]), np.hstack([place[rows], at])
+            similarity[rows], place[rows] = _first(*both, shape[1])
     return similarity, place
 
 

@@ -118,7 +118,7 @@ def moments(rows: np.ndarray, block: int = BLOCK) -> Moments:
 
 def _eigenvalues(matrix: np.ndarray) -> np.ndarray:
     """Of a symmetric positive matrix, falling; those that rounding made negative are 0."""
-    return torch.linalg.eigvalsh(torch.from_numpy(matrix)).clamp(min=0).flip(0).numpy()
+    return torch.linalg.eigvalsh(torch.from_numpy(matrix)).clamp(min=0).flip(0).numpy()  # type: ignore[no-any-return]
 
 
 def effective_rank(singular: np.ndarray, epsilon: float = 1e-7) -> float | None:

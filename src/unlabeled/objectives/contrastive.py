@@ -34,7 +34,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
     """
     queries, keys, own, partner = _queries_and_keys(first, second, temperature)
     if len(queries) > 4 * BLOCK:
-        loss: Tensor = _Blocks.apply(queries, keys, own, partner, temperature, BLOCK)  # type: ignore[no-untyped-call]
+        loss: Tensor = _Blocks.apply(queries, keys, own, partner, temperature, BLOCK)
         return loss
     with torch.autocast(queries.device.type, enabled=False):
         logits = queries @ keys.T / temperature  # (2B, R 2B)
@@ -63,7 +63,7 @@ def nt_xent_by_blocks(first: Tensor, second: Tensor, temperature: float = 0.1, b
     if block < 1:
         raise ValueError(f"nt_xent_by_blocks takes a block of at least 1 row, got {block}")
     queries, keys, own, partner = _queries_and_keys(first, second, temperature)
-    loss: Tensor = _Blocks.apply(queries, keys, own, partner, temperature, block)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Blocks.apply(queries, keys, own, partner, temperature, block)
     return loss
 
 
@@ -110,6 +110,6 @@ class _Blocks(torch.autograd.Function):
         return (loss / len(queries)).to(queries.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         to_queries, to_keys = ctx.saved_tensors
         return gradient * to_queries, gradient * to_keys, None, None, None, None

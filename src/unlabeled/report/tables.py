@@ -48,7 +48,9 @@ def evaluation_table(result: Any) -> Table:
         table.add_row(name.replace("_", " "), *cells)
     table.add_row("largest class", f"{result.details['majority']:.4f}", "", "", "")
     shown = ("k", "temperature", "cost", "selected_on", "converged", "seed")
-    table.caption = ", ".join(f"{name.replace('_', ' ')} {result.details[name]}" for name in shown if name in result.details)
+    table.caption = ", ".join(
+        f"{name.replace('_', ' ')} {result.details[name]}" for name in shown if name in result.details
+    )
     table.caption_justify = "left"
     return table
 

@@ -25,7 +25,7 @@ class _Normalise(torch.autograd.Function):
         count = wide.new_full((1,), x.numel() / x.shape[1])
         parts = [torch.empty(2 * x.shape[1] + 1, dtype=wide.dtype, device=x.device) for _ in range(world_size())]
         dist.all_gather(parts, torch.cat([count, local_mean, local_var]))
-        counts, means, variances = torch.stack(parts).split([1, x.shape[1], x.shape[1]], dim=1)  # (R, 1), (R, C) x 2
+        counts, means, variances = torch.split(torch.stack(parts), [1, x.shape[1], x.shape[1]], 1)  # (R, 1), (R, C) x 2
         total = counts.sum()
         mean = (counts * means).sum(0) / total
         # variance of the whole = mean of the shards' variances + spread of their means: no cancellation
@@ -38,7 +38,7 @@ class _Normalise(torch.autograd.Function):
         return normal.to(x.dtype), mean, var, total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, None]:
         normal, inverse, total = ctx.saved_tensors
         axes, shape = [0, *range(2, normal.ndim)], [1, -1, *[1] * (normal.ndim - 2)]
         wide = gradient.to(normal.dtype)
@@ -79,7 +79,7 @@ class BatchNorm(nn.Module):
         if not self.training:
             mean, var = self.running_mean, self.running_var
             return self._end(batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps))
-        normal, mean, var, total = _Normalise.apply(x, self.eps)  # type: ignore[no-untyped-call]
+        normal, mean, var, total = _Normalise.apply(x, self.eps)
         with torch.no_grad():
             self.num_batches_tracked += 1
             share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum

@@ -1,9 +1,6 @@
 """Heads that methods put on an encoder."""
 
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 def projector(width: int, hidden: int, output: int) -> nn.Sequential:
@@ -32,6 +29,18 @@ def projector(width: int, hidden: int, output: int) -> nn.Sequential:
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=0.01)
     return nn.Sequential(*layers)
+
+
+def width_of(encoder: nn.Module) -> int:
+    """D, the width of an encoder's representation.
+
+    Raises:
+        TypeError: the module does not say it.
+    """
+    width = getattr(encoder, "width", None)
+    if not isinstance(width, int):
+        raise TypeError(f"an encoder says its width as an int, {type(encoder).__name__}.width is {width!r}")
+    return width
 
 
 class BatchNormWithoutShift(nn.BatchNorm1d):

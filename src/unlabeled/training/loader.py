@@ -97,11 +97,11 @@ class Steps(Dataset[Loaded]):
 
 
 def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool = False) -> Iterator[Loaded]:
-    """The batches of steps `start` to `stop`, made by `workers` processes (0: in this one), the same whatever their number."""
+    """The batches of steps `start` to `stop`, the same however many processes (`workers`, or this one) make them."""
     loader: DataLoader[Loaded] = DataLoader(
         steps,
         batch_size=None,
-        sampler=range(start, stop),  # type: ignore[arg-type]
+        sampler=range(start, stop),
         num_workers=workers,
         pin_memory=pin_memory,
         collate_fn=None,

@@ -1,40 +1,21 @@
 """The one loop: every method, every modality, one process or many."""
 
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from unlabeled import chance
-from unlabeled.distributed import rank, same_everywhere, total, world_size
+from unlabeled.distributed import average_gradients, rank, same_everywhere, world_size
+from unlabeled.training.budget import Budget, Clock
 from unlabeled.training.checkpoints import Checkpoint
 from unlabeled.training.loader import Loaded, Steps, batches
 from unlabeled.training.method import ActsBeforeStep, Batch, Method, Penalises, StepsItself
 from unlabeled.training.progress import Progress
 from unlabeled.training.signals import StopSignals
 from unlabeled.training.watch import Watch
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a run trains and how often it is saved.
-
-    Args:
-        steps: of the whole run; the schedule ends there.
-        seconds: stop early after this long, or None.
-        checkpoint_seconds: time between checkpoints.
-        workers: processes that make views; 0 makes them in this one.
-    """
-
-    steps: int
-    seconds: float | None = None
-    checkpoint_seconds: float = 60.0
-    workers: int = 0
 
 
 class Journal(Protocol):
@@ -174,43 +155,3 @@ class Loop:
         self.watch.check(self.done)
         if rank() == 0:
             journal.save(self.checkpoint(fingerprint))
-
-
-class Clock:
-    """When a run that began now is late, or due for a checkpoint."""
-
-    def __init__(self, budget: Budget, done: int, seconds_before: float) -> None:
-        self.budget, self.first, self.seconds_before = budget, done, seconds_before
-        self.began = self.saved = time.monotonic()
-
-    def seconds(self) -> float:
-        """Training time, that of earlier calls included."""
-        return self.seconds_before + time.monotonic() - self.began
-
-    def steps_per_second(self, done: int) -> float:
-        """The rate of this call."""
-        return (done - self.first) / max(time.monotonic() - self.began, 1e-9)
-
-    def late(self) -> bool:
-        """Whether the time of this call is used up."""
-        return self.budget.seconds is not None and time.monotonic() - self.began >= self.budget.seconds
-
-    def checkpoint_due(self) -> bool:
-        """True once every `checkpoint_seconds`."""
-        if time.monotonic() - self.saved < self.budget.checkpoint_seconds:
-            return False
-        self.saved = time.monotonic()
-        return True
-
-
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """The mean over processes of every parameter's gradient; a process without one counts as zero.
-
-    A parameter that has no gradient on any process keeps none.
-    """
-    chosen = list(parameters)
-    used = total(torch.tensor([float(p.grad is not None) for p in chosen], device=chosen[0].device))
-    for parameter, processes in zip(chosen, used.tolist(), strict=True):
-        if processes:
-            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            parameter.grad = total(gradient) / world_size()

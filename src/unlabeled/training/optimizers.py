@@ -85,7 +85,7 @@ class LARS(torch.optim.Optimizer):
 
 
 def decayed_and_not(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """A module's trainable parameters: those that are decayed, and biases and norms (one dimension or none), which are not."""
+    """Trainable parameters that are decayed, and those that are not: biases and norms, of at most one dimension."""
     trainable = [p for p in module.parameters() if p.requires_grad]
     return [p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]
 

@@ -1,11 +1,10 @@
 """From settings to a trained run: opens the data, builds the method, hands both to the loop."""
 
-import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
@@ -17,105 +16,11 @@ from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
+from unlabeled.training.budget import Budget
 from unlabeled.training.loader import Steps
-from unlabeled.training.loop import Budget, Loop
+from unlabeled.training.loop import Loop
 from unlabeled.training.method import Method, Prepares, Represents
-
-T = TypeVar("T")
-
-MEMORY = "(in memory)"
-"""What the settings say of data that was handed over in Python."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a run's result, by the names of the flags; `config.yaml` holds exactly these.
-
-    Fields are described in `unlabeled.commands.pretrain.pretrain`. `arguments` are the method's own.
-    """
-
-    method: str
-    data: str | None = None
-    labels: str | None = None
-    epochs: int = 100
-    max_steps: int | None = None
-    batch_size: int = 256
-    image_size: int | None = None
-    encoder: str | None = None
-    init: str | None = None
-    seed: int = 0
-    precision: str = "32-true"
-    views: dict[str, Any] = field(default_factory=dict)
-    network: dict[str, Any] = field(default_factory=dict)
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    def config(self) -> dict[str, Any]:
-        """As `config.yaml` has it: the method's arguments stand beside the others, as their flags do."""
-        config = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "arguments"}
-        return plain_values(config | self.arguments)
-
-    @classmethod
-    def of(cls, config: dict[str, Any]) -> "Settings":
-        """From what `config.yaml` holds."""
-        known = {f.name for f in fields(cls)} - {"arguments"}
-        arguments = {name: value for name, value in config.items() if name not in known}
-        return cls(**{name: value for name, value in config.items() if name in known}, arguments=arguments)
-
-    def resumed(self, run: Run) -> "Settings":
-        """The settings of a run that goes on; what was left at its default here gives way to what the run has.
-
-        Raises:
-            UserError: a setting was asked for that the run does not have.
-        """
-        config, default = run.config(), Settings(self.method).config()
-        for name, value in self.config().items():
-            asked = value != default.get(name)
-            if asked and value != config.get(name) and not (name == "data" and value is None):
-                raise UserError(
-                    f"{run.path} was made with {name} {config.get(name)!r}, not {value!r}; resume it as it is, or start "
-                    f"a new run from its weights with --init."
-                )
-        return Settings.of(config)
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How a run is executed, which does not change its result."""
-
-    devices: int = 1
-    num_nodes: int = 1
-    workers: int | None = None
-    max_time: float | None = None
-    checkpoint_seconds: float = 60.0
-
-
-def check(settings: Settings, execution: Execution) -> None:
-    """Refuse numbers outside their range, before anything is opened.
-
-    Raises:
-        UserError: the first that is.
-    """
-    least = {
-        "epochs": (settings.epochs, 1),
-        "max-steps": (settings.max_steps, 1),
-        "batch-size": (settings.batch_size, 2),
-        "image-size": (settings.image_size, 8),
-        "seed": (settings.seed, 0),
-        "devices": (execution.devices, 1),
-        "num-nodes": (execution.num_nodes, 1),
-        "workers": (execution.workers, 0),
-        "max-time": (execution.max_time, 0),
-        "checkpoint-seconds": (execution.checkpoint_seconds, 0),
-    }
-    for name, (value, low) in least.items():
-        if value is not None and not value >= low:
-            raise UserError(f"--{name} takes a number of at least {low}, got {value}.")
-    processes = execution.devices * execution.num_nodes
-    if settings.batch_size % processes:
-        raise UserError(
-            f"--batch-size {settings.batch_size} cannot be shared equally by {processes} processes; "
-            f"take a multiple of {processes}."
-        )
+from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
 
 
 def launch(settings: Settings, execution: Execution) -> Fabric:
@@ -129,7 +34,7 @@ def launch(settings: Settings, execution: Execution) -> Fabric:
         fabric = Fabric(
             devices=execution.devices,
             num_nodes=execution.num_nodes,
-            precision=settings.precision,  # type: ignore[arg-type]
+            precision=settings.precision,
             strategy=DDPStrategy(broadcast_buffers=False) if processes > 1 else "auto",
         )
     except Exception as problem:  # Fabric raises many kinds for settings that do not fit the machine
@@ -247,38 +152,6 @@ def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: S
     )
 
 
-def completed(function: Callable[..., Any], prefix: str, given: dict[str, Any], *ours: str) -> dict[str, Any]:
-    """`given` with the defaults of `function` beside it, but for the arguments that are `ours` to set.
-
-    Raises:
-        UserError: an argument that `function` does not have.
-    """
-    parameters = inspect.signature(function).parameters
-    options = {name: p.default for name, p in parameters.items() if name not in ours}
-    for name in given:
-        if name not in options:
-            have = ", ".join(flag(prefix, option) for option in options) or "none"
-            raise UserError(f"there is no {flag(prefix, name)} here; there are: {have}.")
-    return options | given
-
-
-def flag(prefix: str, name: str) -> str:
-    """`views.`, `color_strength` to `--views.color-strength`."""
-    return prefix + name.replace("_", "-")
-
-
-def called(function: Callable[..., T], prefix: str, given: dict[str, Any], **ours: Any) -> T:
-    """`function(**given, **ours)`, a number outside its range told as the user's mistake.
-
-    Raises:
-        UserError: what the function's ValueError says.
-    """
-    try:
-        return function(**given, **ours)
-    except ValueError as problem:
-        raise UserError(f"{problem} (see {prefix}... in --help).") from None
-
-
 def build(method: Callable[..., Any], kind: Modality, settings: Settings, samples: Any) -> Method:
     """The encoder and the method around it, with the weights that the seed or `--init` gives; prepared for the data.
 
@@ -308,20 +181,13 @@ def initialise(encoder: nn.Module, source: Path) -> None:
     try:
         encoder.load_state_dict(weights)
     except RuntimeError:
-        raise UserError(f"the weights of {source} do not fit this encoder; give the same --encoder and --network.") from None
+        raise UserError(
+            f"the weights of {source} do not fit this encoder; give the same --encoder and --network."
+        ) from None
 
 
 def default_workers(fabric: Fabric) -> int:
-    """Processes that make views: all cores but one beside a GPU, one beside a network that keeps the CPU busy itself."""
+    """Processes that make views: all cores but one beside a GPU, two beside a network that is on the CPU itself."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = max(1, cores // fabric.world_size)
-    return 1 if fabric.device.type == "cpu" else max(1, share - 1)
-
-
-def plain_values(value: Any) -> Any:
-    """Tuples to lists and paths to text, all the way down: what YAML and JSON hold."""
-    if isinstance(value, dict):
-        return {key: plain_values(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_values(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return min(2, share) if fabric.device.type == "cpu" else max(1, share - 1)

@@ -30,7 +30,8 @@ def open_images(source: object, labels: str | os.PathLike[str] | None = None) ->
         source: a folder tree of picture files (the first sub-folders are the classes: see `folder.open_folder`), one
             picture file, an `.npz` file with `images` and perhaps `labels`, an IDX file of pictures or a folder with
             such files (the pair `train-*`); an array or tensor (N, H, W) or (N, H, W, 3) of uint8 or floats in
-            [0, 1]; a tuple (such an array, labels); a list of picture files; or a map-style torch `Dataset` (see `dataset.open_dataset`).
+            [0, 1]; a tuple (such an array, labels); a list of picture files; or a map-style torch `Dataset` (see
+            `dataset.open_dataset`).
         labels: a CSV file with the columns `path,label`, which replaces the source's own labels. Pictures without a
             row become unlabelled; rows without a picture are added to `skipped`.
 

@@ -1,27 +1,20 @@
-"""Views of pictures: every operation that SimCLR studies as a named function, and the presets made of them.
+"""Every operation on pictures that SimCLR studies, as a named function.
 
 An operation takes a picture, float32 (H, W, 3) in [0, 1], and a generator, and returns a picture in
-[0, 1]; it may change the picture it was given. A preset takes the side of the view in pixels and
-strengths, and returns `ImageViews`.
+[0, 1]; it may change the picture it was given.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.random import Generator
-from torch import Tensor
 
 cv2.setNumThreads(0)  # the loader's workers are the threads
 
-Picture = np.ndarray
+Picture = np.ndarray[Any, np.dtype[Any]]
 Operation = Callable[[Picture, Generator], Picture]
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Red, green and blue in a grey picture (ITU-R 601)."""
 
 
 # --- geometry -------------------------------------------------------------------------------------------------------
@@ -62,7 +55,7 @@ def random_resized_crop(
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
     """A random part of a picture, resized to (size, size, 3) (section 3.1 and appendix A); keeps the pixel type."""
-    top, left, height, width = crop_box(*image.shape[:2], rng, area, aspect)
+    top, left, height, width = crop_box(image.shape[0], image.shape[1], rng, area, aspect)
     return resize(image[top : top + height, left : left + width], size, size)
 
 
@@ -86,7 +79,7 @@ def rotate(image: Picture, rng: Generator) -> Picture:
 
 
 def cutout(image: Picture, rng: Generator, side: float = 0.5) -> Picture:
-    """A square of `side` times the shorter side set to black, its centre anywhere (figure 4; the size is our choice)."""
+    """A black square of `side` times the shorter side, its centre anywhere (figure 4; the size is our choice)."""
     height, width = image.shape[:2]
     half = max(1, round(side * min(height, width))) // 2
     y, x = int(rng.integers(height)), int(rng.integers(width))
@@ -137,7 +130,10 @@ def hue(image: Picture, rng: Generator, strength: float) -> Picture:
     return clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
 
 
-BRIGHTNESS = {"multiplicative": brightness, "additive": additive_brightness}
+BRIGHTNESS: dict[str, Callable[[Picture, Generator, float], Picture]] = {
+    "multiplicative": brightness,
+    "additive": additive_brightness,
+}
 
 
 def colour_jitter(
@@ -154,7 +150,7 @@ def colour_jitter(
         strength: s of Table 1, at least 0.
         brightness_form: multiplicative as in the paper's listing, or additive as in the first official code.
     """
-    steps: list[tuple[Callable[[Picture, Generator, float], Picture], float]] = [
+    steps: list[tuple[Strengthened, float]] = [
         (BRIGHTNESS[brightness_form], 0.8 * strength),
         (contrast, 0.8 * strength),
         (saturation, 0.8 * strength),
@@ -204,112 +200,6 @@ def clip(image: Picture) -> Picture:
     return np.clip(image, 0, 1, out=image)
 
 
-# --- presets --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ImageViews:
-    """How a method looks at a picture.
-
-    Args:
-        size: side of a view in pixels.
-        count: views of each sample.
-        view: uint8 (H, W, 3) and a generator to float32 (size, size, 3) in [0, 1].
-        at_least: pictures may be decoded at a reduced size while their shorter side stays at least this.
-    """
-
-    size: int
-    count: int
-    view: Callable[[np.ndarray, Generator], Picture]
-    at_least: int
-
-    def read(self, samples: Any, place: int) -> np.ndarray:
-        """One picture, decoded no larger than the views need: uint8 (H, W, 3)."""
-        image: np.ndarray = samples.read(place, self.at_least)
-        return image
-
-    def join(self, views: Sequence[Sequence[Picture]]) -> Tensor:
-        """`views[v][i]`, view v of picture i, to float32 (views x B, 3, size, size), channels last in memory."""
-        batch = np.empty((len(views) * len(views[0]), self.size, self.size, 3), np.float32)
-        for place, picture in enumerate(picture for one in views for picture in one):
-            batch[place] = picture
-        return torch.from_numpy(batch).permute(0, 3, 1, 2)
-
-
-def simclr(
-    size: int,
-    crop_area: tuple[float, float] = (0.08, 1.0),
-    flip: bool = True,
-    color_strength: float | None = None,
-    brightness_form: Literal["multiplicative", "additive"] = "multiplicative",
-    blur: bool | None = None,
-) -> ImageViews:
-    """SimCLR's two views (Chen et al. 2020, appendix A): crop, flip, colour jitter, grey, blur, in this order.
-
-    Args:
-        size: side of a view in pixels, at least 1.
-        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1].
-        flip: whether half of the views are flipped left to right.
-        color_strength: s, at least 0; by default 1, and 0.5 for views of up to 32 pixels (appendix B.9).
-        brightness_form: multiplicative as in the paper's listing, or additive as in the first official code.
-        blur: whether half of the views are blurred; by default yes, and no up to 32 pixels (appendix B.9).
-
-    Raises:
-        ValueError: a number outside its range.
-    """
-    if not 0 < crop_area[0] <= crop_area[1] <= 1:
-        raise ValueError(f"crop_area takes two rising shares within (0, 1], got {crop_area}")
-    strength = (0.5 if size <= 32 else 1.0) if color_strength is None else color_strength
-    blurred = size > 32 if blur is None else blur
-    if strength < 0:
-        raise ValueError(f"color_strength takes a number of at least 0, got {strength}")
-
-    def view(image: np.ndarray, rng: Generator) -> Picture:
-        out = to_float(random_resized_crop(image, rng, size, crop_area))
-        if flip:
-            out = np.ascontiguousarray(horizontal_flip(out, rng))
-        if strength > 0 and rng.random() < 0.8:
-            out = colour_jitter(out, rng, strength, brightness_form)
-        if strength > 0 and rng.random() < 0.2:
-            out = grey(out, rng)
-        return gaussian_blur(out, rng) if blurred and rng.random() < 0.5 else out
-
-    return ImageViews(size, 2, view, needed(size, crop_area[0]))
-
-
-def crops(size: int, crop_area: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> ImageViews:
-    """Two views by crop and flip only: what SimCLR's supervised protocols train on (appendix B.5).
-
-    Args:
-        size: side of a view in pixels, at least 1.
-        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1].
-        flip: whether half of the views are flipped left to right.
-
-    Raises:
-        ValueError: a number outside its range.
-    """
-    return simclr(size, crop_area, flip, color_strength=0.0, blur=False)
-
-
-def plain(size: int) -> ImageViews:
-    """One view without chance, for evaluation and embedding.
-
-    Above 64 pixels the shorter side becomes 8/7 of `size` (256 for 224) and the centre is kept; smaller
-    views keep the whole of the shorter side (section 2 of the evaluation protocols).
-    """
-    margin = 8 / 7 if size > 64 else 1.0
-
-    def view(image: np.ndarray, rng: Generator) -> Picture:
-        return to_float(centre_crop(image, size, margin))
-
-    return ImageViews(size, 1, view, round(size * margin))
-
-
 def to_float(image: np.ndarray) -> Picture:
     """uint8 to float32 in [0, 1], contiguous."""
     return np.multiply(image, np.float32(1 / 255), dtype=np.float32)
-
-
-def needed(size: int, smallest_area: float) -> int:
-    """The shorter side that a picture must keep so that the smallest crop still has `size` pixels a side."""
-    return int(np.ceil(size / np.sqrt(smallest_area)))

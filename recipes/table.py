@@ -1,0 +1,84 @@
+"""docs/results.md from the rows in results/: mean and deviation over seeds, and the command behind each table."""
+
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+HEAD = """# Results
+
+Every row is a file in `results/`, made by the command above its table (`make tables` rewrites this page from them).
+Figures are means over seeds, with the standard deviation where there are several. The random encoder is the same network
+before training, the raw input the pictures at 32 x 32; both are classified by the very same protocol on the same split.
+Test labels are used once, for the figure; the linear probe's penalty is chosen on a tenth of the training samples.
+"""
+
+
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """Results by recipe, seeds in order."""
+    found = defaultdict(list)
+    for path in sorted((ROOT / "results").glob("*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        found[row["recipe"]].append(row)
+    return {recipe: sorted(found[recipe], key=lambda row: row["seed"]) for recipe in sorted(found)}
+
+
+def spread(values: list[float]) -> str:
+    """Mean, and deviation over seeds."""
+    mean = statistics.mean(values)
+    return f"{mean:.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else f"{mean:.3f}"
+
+
+def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
+    """One recipe: a row a protocol."""
+    about = yaml.safe_load((ROOT / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8"))["about"]
+    first = seeds[0]
+    trained = [row["pretrain"]["seconds"] / 60 for row in seeds]
+    numbers = [str(row["seed"]) for row in seeds]
+    lines = [
+        f"## {about}",
+        "",
+        f"    python recipes/run.py recipes/{recipe}.yaml --seed N      # N = {', '.join(numbers)}",
+        "",
+        f"{first['pretrain']['steps']:,} steps on {first['pretrain']['samples']:,} samples, {min(trained):.1f} to "
+        f"{max(trained):.1f} minutes on {first['environment']['threads']} threads of "
+        f"{' and '.join(first['environment']['devices'])}; torch {first['environment']['packages']['torch']}.",
+        "",
+        f"| protocol | {first['pretrain']['method']} | random encoder | raw input | above random | test samples |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for protocol in first["evaluate"]:
+        results = [row["evaluate"][protocol] for row in seeds]
+        if "baselines" not in results[0] or protocol == "health":
+            continue
+        ours = [result["value"] for result in results]
+        random = [result["baselines"]["random_encoder"] for result in results]
+        raw = [result["baselines"]["raw_input"] for result in results]
+        gain = [100 * (one - other) for one, other in zip(ours, random, strict=True)]
+        points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
+        cells = [protocol, spread(ours), spread(random), spread(raw), points, f"{results[0]['n_test']:,}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    health = [row["evaluate"]["health"]["figures"] for row in seeds if "health" in row["evaluate"]]
+    if health:
+        names = ("rankme", "alpha", "alignment", "uniformity", "mean_cosine")
+        lines += [
+            "",
+            "Without labels: "
+            + ", ".join(f"{n.replace('_', ' ')} {spread([h[n] for h in health])}" for n in names)
+            + ".",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Rewrite docs/results.md."""
+    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items())])
+    (ROOT / "docs" / "results.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

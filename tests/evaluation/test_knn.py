@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from unlabeled.errors import UserError
+from unlabeled.evaluation.features import Features
+from unlabeled.evaluation.knn import knn
+
+
+def digits(split: int = 1200, stop: int = 1797) -> tuple[Features, Features]:
+    rows, labels = load_digits(return_X_y=True)
+    rows, labels = rows.astype(np.float32), labels.astype(np.int64)
+    ids = np.arange(len(rows))
+    return tuple(Features(rows[s], ids[s], labels[s]) for s in (slice(0, split), slice(split, stop)))
+
+
+def written_out(train: Features, test: Features, k: int, temperature: float, classes: int) -> np.ndarray:
+    """Scores of the vote, one test row at a time, in float64."""
+    bank = train.embeddings / np.linalg.norm(train.embeddings.astype(np.float64), axis=1, keepdims=True)
+    scores = np.zeros((len(test.ids), classes))
+    for i, row in enumerate(test.embeddings.astype(np.float64)):
+        cosines = bank @ (row / np.linalg.norm(row))
+        if test is train:
+            cosines[i] = -2
+        for j in np.argsort(-cosines, kind="stable")[:k]:
+            scores[i, train.labels[j]] += np.exp(cosines[j] / temperature)
+    return scores
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (20, 0.07), (200, 0.1)])
+def test_knn_is_the_written_out_vote(k, temperature):
+    train, test = digits()
+    found = knn(train, test, k, temperature)
+    scores = written_out(train, test, k, temperature, 10)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    voted = np.take_along_axis(scores, order, axis=1) > 0
+    hits = (order == test.labels[:, None]) & voted
+    assert found.value == pytest.approx(hits[:, 0].mean(), abs=1e-12)
+    assert found.top5 == pytest.approx(hits[:, :5].any(axis=1).mean(), abs=1e-12)
+    expected = np.mean([hits[test.labels == c, 0].mean() for c in range(10)])
+    assert found.per_class == pytest.approx(expected, abs=1e-12)
+    assert (found.k, found.n_train, found.n_test, found.classes) == (k, 1200, 597, 10)
+    assert found.interval[0] < found.value < found.interval[1]
+    assert found.value > 0.9
+
+
+def test_a_set_tested_on_itself_leaves_each_sample_out_of_its_own_vote():
+    train, _ = digits(300)
+    train = Features(np.repeat(train.embeddings, 2, axis=0), np.arange(600), np.repeat(train.labels, 2))
+    scores = written_out(train, train, 1, 0.07, 10)
+    assert knn(train, train, 1).value == (scores.argmax(axis=1) == train.labels).mean() == 1.0  # its own twin
+    train = Features(train.embeddings[::2], np.arange(300), train.labels[::2])
+    assert knn(train, train, 1).value == (written_out(train, train, 1, 0.07, 10).argmax(axis=1) == train.labels).mean()
+    assert knn(train, train, 1000).k == 299
+
+
+def test_the_numbers_of_the_labels_do_not_matter():
+    train, test = digits()
+    renamed = [Features(part.embeddings, part.ids, (7 * part.labels + 3) % 101) for part in (train, test)]
+    ours, other = knn(train, test), knn(*renamed)
+    assert (ours.value, ours.top5, ours.per_class) == (other.value, other.top5, other.per_class)
+
+
+def test_shuffled_labels_are_at_chance():
+    train, test = digits()
+    labels = np.random.default_rng(0).permutation(train.labels)
+    low, high = knn(Features(train.embeddings, train.ids, labels), test, 200).interval
+    assert low < 0.13
+    assert high > 0.07
+
+
+def test_the_majority_is_what_a_constant_answer_reaches():
+    train, test = digits(40, 60)
+    largest = np.bincount(train.labels).argmax()
+    assert knn(train, test).majority == (test.labels == largest).mean()
+
+
+def made(**change: object) -> Features:
+    parts = {"embeddings": np.eye(4, dtype=np.float32), "ids": np.arange(4), "labels": np.array([0, 1, 0, 1])}
+    return Features(**(parts | change))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "options", "said"),
+    [
+        (made(labels=None), made(), {}, "training samples have none"),
+        (made(), made(labels=None), {}, "test samples have none"),
+        (made(labels=np.zeros(4, np.int64)), made(labels=np.zeros(4, np.int64)), {}, "at least 2 classes"),
+        (made(), made(labels=np.array([0, 1, 5, 6])), {}, "2 others .*label 5"),
+        (made(embeddings=np.full((4, 4), np.nan, np.float32)), made(), {}, "4 of 4 training embeddings"),
+        (made(), made(embeddings=np.diag([1, 1, np.inf, 1]).astype(np.float32)), {}, "1 of 4 test embeddings"),
+        (made(), made(embeddings=np.ones((4, 3), np.float32)), {}, "4 for training and 3 for test"),
+        (made(), made(embeddings=np.ones((0, 4)), ids=np.arange(0), labels=np.arange(0)), {}, "no test samples"),
+        (made(), made(), {"k": 0}, "got k = 0"),
+        (made(), made(), {"temperature": 0.0}, "above 0, got 0.0"),
+        (made(), made(), {"temperature": float("nan")}, "above 0, got nan"),
+    ],
+)
+def test_what_cannot_be_classified_is_one_sentence(train, test, options, said):
+    with pytest.raises(UserError, match=said) as problem:
+        knn(train, test, **options)
+    assert "\n" not in str(problem.value)

@@ -1,0 +1,82 @@
+"""Two gloo processes, each with its own rows, give the figures of one process with all rows."""
+
+import numpy as np
+import pytest
+
+from battery.processes import run_in_processes
+from unlabeled.distributed import rank, world_size
+from unlabeled.evaluation.features import Features
+from unlabeled.evaluation.health import health
+from unlabeled.evaluation.knn import knn
+from unlabeled.evaluation.linear import linear
+from unlabeled.metrics.logistic import Problem, path
+from unlabeled.metrics.neighbours import nearest_across
+from unlabeled.metrics.spectrum import moments, participation_ratio, power_law, rankme
+from unlabeled.metrics.spread import (
+    alignment,
+    dead_dimensions,
+    duplicates,
+    mean_cosine,
+    nonfinite,
+    spread,
+    uniformity,
+)
+
+
+def rows_of(count: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two views, with one repeated row and one dead dimension, and labels."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, count)
+    first = (rng.standard_normal((3, width))[labels] + rng.standard_normal((count, width))).astype(np.float32)
+    first[-1], first[:, 3] = first[0], 0.5
+    return first, first + 0.1 * rng.standard_normal(first.shape).astype(np.float32), labels
+
+
+def figures() -> dict[str, object]:
+    """Everything, from shards of 90 and 30 rows; of none and 20 rows; and the protocols from whole features."""
+    found: dict[str, object] = {}
+    for name, count, width, cut in (("many", 120, 40, 90), ("few", 20, 40, 0)):
+        share = slice(None) if world_size() == 1 else (slice(None, cut), slice(cut, None))[rank()]
+        first, second, labels = rows_of(count, width)
+        mine, other = first[share], second[share]
+        seen = moments(mine)
+        found |= {
+            f"{name} spectrum": [*seen.raw[:19], *seen.central[:19], rankme(seen), participation_ratio(seen)],
+            f"{name} pairs": [alignment(mine, other), uniformity(mine, block=7), mean_cosine(mine)],
+            f"{name} columns": [spread(mine), dead_dimensions(mine), nonfinite(mine), duplicates(mine)],
+        }
+        if name == "many":
+            found["alpha"] = power_law(seen)
+        ids = np.arange(count)
+        for exclude in (None, ids):
+            nearby = nearest_across(first, mine, ids[share], labels[share], 15, exclude)
+            found[f"{name} neighbours {exclude is None}"] = np.stack([*nearby])
+    first, _, labels = rows_of(120, 40)
+    share = slice(None) if world_size() == 1 else (slice(None, 90), slice(90, None))[rank()]
+    problem = Problem(first[share], labels[share], 3, np.arange(len(first[share]))[::2])
+    found["logistic"] = np.c_[(fit := problem.solve(1.0, tolerance=1e-10)).weight, fit.bias]
+    _, *scores = path(problem, first[share][1::2], labels[share][1::2], tolerance=1e-9)
+    found["path"] = np.concatenate(scores)
+    return found | protocols()
+
+
+def protocols() -> dict[str, object]:
+    first, second, labels = rows_of(120, 40)
+    train, test = (Features(first[s], np.arange(120)[s], labels[s]) for s in (slice(0, 80), slice(80, None)))
+    probe = linear(train, test)
+    return {
+        "knn": [(found := knn(train, test)).value, found.top5, found.per_class, knn(train, train, k=7).value],
+        "linear": [probe.value, probe.cost, probe.validation_accuracy, probe.per_class],
+        "health": list(health(first, second).figures().values()),
+    }
+
+
+@pytest.fixture(scope="module")
+def two() -> list[dict[str, object]]:
+    return run_in_processes(figures, 2)
+
+
+def test_two_processes_give_the_figures_of_one(two):
+    for name, expected in figures().items():
+        for part in two:
+            np.testing.assert_allclose(part[name], expected, rtol=1e-8, atol=2e-8, err_msg=name)

@@ -1,0 +1,27 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from unlabeled.metrics.intervals import wilson
+
+
+@given(total=st.integers(1, 10_000), share=st.floats(0, 1))
+def test_wilson_is_that_of_scipy(total, share):
+    correct = round(share * total)
+    expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    assert wilson(correct, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@given(total=st.integers(1, 1000), share=st.floats(0, 1))
+def test_wilson_of_the_wrong_answers_is_the_mirror_image(total, share):
+    correct = round(share * total)
+    low, high = wilson(correct, total)
+    assert wilson(total - correct, total) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    assert 0 <= low <= correct / total <= high <= 1
+
+
+@pytest.mark.parametrize(("correct", "total"), [(0, 0), (-1, 3), (4, 3)])
+def test_wilson_refuses_what_is_no_share(correct, total):
+    with pytest.raises(ValueError, match=f"got {correct} of {total}"):
+        wilson(correct, total)
