@@ -144,11 +144,11 @@ CHECKS = (loss_falls_on_one_batch, saves_and_loads_equal_embeddings, resumes_to_
 def gradients(method: MethodClass, process: int, processes: int, batch: int = 12) -> dict[str, Tensor]:
     """Loss, averaged gradients and batch-norm statistics of one process's share of a global batch, in float64."""
     chance.seed_torch(0, chance.INITIALISATION)
-    built = method(encoder=image_encoder("small_resnet", 8)).double()
+    built = method(encoder=image_encoder("small_resnet", 8))
     samples = modality("images").open(digits(), None)
     if isinstance(built, Prepares):
         built.prepare(samples)
-    over_processes(built)
+    over_processes(built.double())
     views = getattr(method, "views", {}).get("images", modality("images").views)(size=8)
     loaded = Steps(samples, views, 0, batch, process, processes)[0].batch
     chance.seed_torch(0, chance.MODEL, 0, 0)

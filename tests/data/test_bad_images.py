@@ -173,7 +173,8 @@ BAD = {
     "an array with ragged labels": (value((ALL, [[1], [2, 3], 4])), "are no array"),
     "None": (value(None), "a NoneType holds no pictures"),
     "a number": (value(5), "int holds no pictures"),
-    "a list of paths": (value(["a.png", "b.png"]), "a list holds no pictures"),
+    "a list of paths, one absent": (value(["a.png", "b.png"]), "nothing can be opened at 'a.png'"),
+    "a list of numbers": (value([1, 2]), "a list holds no pictures"),
     "three things": (value((ALL, None, None)), "a tuple holds no pictures"),
     # labels
     "labels that are absent": (lambda folder: (pictures(folder), folder / "no.csv"), "are no file; give a CSV file"),

@@ -71,9 +71,10 @@ def test_nearest_is_faiss_flat_on_unit_rows():
 
 def test_rows_that_differ_by_less_than_float32_products_are_told_apart_or_tie_by_place():
     rng = np.random.default_rng(1)
-    bank = (1.0 + 1e-6 * rng.standard_normal((300, 32))).astype(np.float32)
+    bank = (1.0 + 1e-3 * rng.standard_normal((300, 32))).astype(np.float32)
     similarity, place = nearest(bank[:6], bank, 5)
     expected = written_out(bank[:6], bank, 5)
+    assert 0 < np.ptp(expected[0]) < 32 * 2.0**-24  # nothing that float32 could be trusted with
     np.testing.assert_array_equal(place, expected[1])
     np.testing.assert_array_equal(similarity, expected[0])
 

@@ -189,5 +189,5 @@ def initialise(encoder: nn.Module, source: Path) -> None:
 def default_workers(fabric: Fabric) -> int:
     """Processes that make views: all cores but one beside a GPU, two beside a network that is on the CPU itself."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = max(1, cores // fabric.world_size)
+    share = max(1, cores // int(fabric.world_size))
     return min(2, share) if fabric.device.type == "cpu" else max(1, share - 1)

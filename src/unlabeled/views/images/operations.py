@@ -130,10 +130,8 @@ def hue(image: Picture, rng: Generator, strength: float) -> Picture:
     return clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
 
 
-BRIGHTNESS: dict[str, Callable[[Picture, Generator, float], Picture]] = {
-    "multiplicative": brightness,
-    "additive": additive_brightness,
-}
+Strengthened = Callable[[Picture, Generator, float], Picture]
+BRIGHTNESS: dict[str, Strengthened] = {"multiplicative": brightness, "additive": additive_brightness}
 
 
 def colour_jitter(
