@@ -52,13 +52,17 @@ class Run:
             UserError: the folder holds something already.
         """
         run = cls(path)
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        if run.path.exists() and not run._is_free():
             what = "a run" if (run.path / "config.yaml").exists() else "something else"
             raise UserError(f"{run.path} holds {what} already; choose another --out, or go on with --resume.")
-        (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        run.path.mkdir(parents=True, exist_ok=True)
         run._write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         run._write("environment.json", json.dumps(environment(), indent=2))
         return run
+
+    def _is_free(self) -> bool:
+        """A folder with nothing in it, but for what a kill left half-written before a run was made."""
+        return self.path.is_dir() and all(path.name.endswith(".part") for path in self.path.iterdir())
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Run":
@@ -94,6 +98,7 @@ class Run:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint in place of the one before."""
+        (self.path / "checkpoints").mkdir(exist_ok=True)
         save(self.path / "checkpoints" / "last.pt", checkpoint)
 
     def checkpoint(self) -> Checkpoint | None:

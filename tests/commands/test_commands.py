@@ -158,6 +158,11 @@ def test_python_data_in_memory(tmp_path: Path) -> None:
         "simclr", data=(pixels, labels), out=tmp_path / "run", max_steps=2, batch_size=32, workers=0
     )
     assert made.samples == 96
+    with pytest.raises(UserError, match="resume it from Python with the same data"):
+        unlabeled.pretrain("simclr", out=made, resume=True)
+    with pytest.raises(UserError, match="has changed since its checkpoint"):
+        unlabeled.pretrain("simclr", data=(pixels[::-1], labels), out=made, resume=True)
+    assert unlabeled.pretrain("simclr", data=(pixels, labels), out=made, resume=True).steps == 2
     result = unlabeled.evaluate("knn", made, data=(pixels, labels))
     assert result.n_train + result.n_test == 96
     with pytest.raises(UserError, match="in memory"):

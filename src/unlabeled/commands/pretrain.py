@@ -108,6 +108,7 @@ def pretrain(
     """
     from unlabeled import methods
     from unlabeled.data.source import recognise
+    from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.pretraining import Session
     from unlabeled.training.settings import MEMORY, Execution, Settings, check
@@ -135,6 +136,8 @@ def pretrain(
     execution = Execution(devices, num_nodes, workers, max_time, checkpoint_seconds)
     settings = asked.resumed(Run.open(out)) if resume else asked
     check(settings, execution)
+    if named and settings.data == MEMORY:
+        raise UserError(f"{out} was trained on data in memory; resume it from Python with the same data.")
     source = settings.data if named else data
     modality = "images" if source is None else recognise(source)
     session = Session(methods.find(settings.method), settings, execution, Path(out), resume, source, modality)

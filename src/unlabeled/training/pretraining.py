@@ -17,6 +17,7 @@ from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
+from unlabeled.training.checkpoints import Checkpoint
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
 from unlabeled.training.method import Method, Prepares, Represents
@@ -81,32 +82,31 @@ class Session:
             )
         self.settings = settings = resolve(method, preset, kind, settings, self.samples)
         self.views = called(preset, "--views.", settings.views, size=settings.image_size)
-        built = build(method, kind, settings, self.samples)
+        checkpoint = Run(out).checkpoint() if resume else None
+        built = build(method, kind, settings if checkpoint is None else replace(settings, init=None), self.samples)
         if not resume:
             on_first(lambda: Run.create(out, settings.config()))
         self.run = Run(out)
         workers = default_workers(fabric) if execution.workers is None else execution.workers
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
         self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
-        if resume:
-            self._restore()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        if resume and rank() == 0:
+            self.run.cut_metrics(self.loop.done)
 
     def total_steps(self) -> int:
         """The run's length: whole batches of all epochs, and no more than `max_steps`."""
         steps = self.settings.epochs * (len(self.samples) // self.settings.batch_size)
         return steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
 
-    def _restore(self) -> None:
-        checkpoint = self.run.checkpoint()
-        if checkpoint is not None:
-            if checkpoint.data != self.samples.fingerprint():
-                raise UserError(
-                    f"the data of {self.run.path} has changed since its checkpoint, so it cannot be resumed exactly; "
-                    "start a new run with --init."
-                )
-            self.loop.restore(checkpoint)
-        if rank() == 0:
-            self.run.cut_metrics(self.loop.done)
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.data != self.samples.fingerprint():
+            raise UserError(
+                f"the data of {self.run.path} has changed since its checkpoint, so it cannot be resumed exactly; "
+                "start a new run with --init."
+            )
+        self.loop.restore(checkpoint)
 
     def train(self) -> None:
         """Train to the end and write the encoder."""
