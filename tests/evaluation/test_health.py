@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from unlabeled.errors import UserError
 from unlabeled.evaluation import health as module
-from unlabeled.evaluation.health import health, quick_health
+from unlabeled.evaluation.health import health
+from unlabeled.metrics.health import batch_health
 
 
 def two_views(count: int = 200, width: int = 48, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -112,9 +113,9 @@ def test_what_cannot_be_judged_is_one_sentence(first, second, said):
 
 @settings(deadline=None, max_examples=20)
 @given(count=st.integers(2, 40), width=st.integers(2, 40), seed=st.integers(0, 99))
-def test_quick_health_is_health(count, width, seed):
+def test_batch_health_is_health(count, width, seed):
     first, second = two_views(count, width, seed)
-    quick = quick_health(torch.from_numpy(np.concatenate([first, second])))
+    quick = batch_health(torch.from_numpy(np.concatenate([first, second])))
     whole = written_out(first, second)
     other = written_out(second, first)
     both = written_out(np.concatenate([first, second]), np.concatenate([second, first]))
@@ -125,13 +126,13 @@ def test_quick_health_is_health(count, width, seed):
         assert quick[name] == pytest.approx((whole[name] + other[name]) / 2, abs=1e-6)
 
 
-def test_quick_health_leaves_out_what_is_not_defined():
+def test_batch_health_leaves_out_what_is_not_defined():
     rows = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
-    assert set(quick_health(rows, views=1)) == {"rankme", "spread", "uniformity", "mean_cosine"}
-    assert set(quick_health(rows[:2])) == {"rankme", "spread", "alignment"}
-    assert quick_health(rows / 0) == {}
-    three = quick_health(rows, views=3)
+    assert set(batch_health(rows, views=1)) == {"rankme", "spread", "uniformity", "mean_cosine"}
+    assert set(batch_health(rows[:2])) == {"rankme", "spread", "alignment"}
+    assert batch_health(rows / 0) == {}
+    three = batch_health(rows, views=3)
     pairs = [
-        quick_health(torch.cat([rows[a : a + 2], rows[b : b + 2]]))["alignment"] for a, b in ((0, 2), (0, 4), (2, 4))
+        batch_health(torch.cat([rows[a : a + 2], rows[b : b + 2]]))["alignment"] for a, b in ((0, 2), (0, 4), (2, 4))
     ]
     assert three["alignment"] == pytest.approx(np.mean(pairs), rel=1e-6)

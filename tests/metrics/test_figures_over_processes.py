@@ -54,8 +54,8 @@ def figures() -> dict[str, object]:
     first, _, labels = rows_of(120, 40)
     share = slice(None) if world_size() == 1 else (slice(None, 90), slice(90, None))[rank()]
     problem = Problem(first[share], labels[share], 3, np.arange(len(first[share]))[::2])
-    found["logistic"] = np.c_[(fit := problem.solve(1.0, tolerance=1e-10)).weight, fit.bias]
-    _, *scores = path(problem, first[share][1::2], labels[share][1::2], tolerance=1e-9)
+    found["logistic"] = np.c_[(fit := problem.solve(1.0, tolerance=1e-11)).weight, fit.bias]
+    _, *scores = path(problem, first[share][1::2], labels[share][1::2], tolerance=1e-10)
     found["path"] = np.concatenate(scores)
     return found | protocols()
 

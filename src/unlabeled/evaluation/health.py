@@ -1,11 +1,9 @@
 """The label-free protocol: rank, spectrum, and signs of collapse of representations."""
 
 from dataclasses import dataclass, fields
-from itertools import combinations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unlabeled.distributed import rank, total, world_size
 from unlabeled.errors import UserError
@@ -130,48 +128,3 @@ def _finite_rows(rows: np.ndarray) -> np.ndarray:
     """Which rows are finite, bool (N,)."""
     parts = [np.isfinite(part).all(axis=1) for part in blocks(rows)]
     return np.concatenate(parts) if parts else np.zeros(0, bool)
-
-
-@torch.no_grad()
-def quick_health(embeddings: Tensor, views: int = 2) -> dict[str, float]:
-    """Figures of one batch, cheap enough to look at while training, on the batch's own device.
-
-    The rows are this process's only, and few: the effective rank cannot exceed their number.
-
-    Args:
-        embeddings: (views B, D), view by view, of any float type.
-        views: of each sample, at least 1.
-
-    Returns:
-        `rankme` of all rows; `uniformity`, `mean_cosine` and `spread`, each the mean of the views;
-        `alignment`, the mean over pairs of views. What is not defined is absent: alignment of one
-        view, figures of pairs where B is 1, and everything where a value is not finite.
-    """
-    rows = embeddings.detach().float()
-    if not torch.isfinite(rows).all():
-        return {}
-    wide = rows.double()  # in float32 the small singular values would drown
-    gram = wide.T @ wide if len(rows) > rows.shape[1] else wide @ wide.T
-    singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().cpu().numpy()
-    norm = wide.norm(dim=1, keepdim=True)
-    unit = (wide / torch.where(norm > 0, norm, 1.0)).reshape(views, -1, rows.shape[1])  # (views, B, D)
-    figures = {
-        "rankme": spectrum.effective_rank(singular),
-        "spread": _mean(unit.std(1, correction=0)) * rows.shape[1] ** 0.5,
-    }
-    pairs = unit.shape[1] * (unit.shape[1] - 1)
-    if pairs:
-        cosines = unit.float() @ unit.float().mT  # (views, B, B)
-        own = cosines.diagonal(dim1=1, dim2=2)
-        apart = (4 * (cosines - 1)).exp().sum((1, 2), dtype=torch.float64) - (4 * (own - 1)).exp().sum(1)
-        figures["uniformity"] = _mean((apart / pairs).log())
-        along = unit.sum(1).square().sum(1) - unit.square().sum((1, 2))  # (views,)
-        figures["mean_cosine"] = _mean(along / pairs)
-    if views > 1:
-        gaps = [(unit[one] - unit[other]).square().sum(1) for one, other in combinations(range(views), 2)]
-        figures["alignment"] = _mean(torch.stack(gaps))
-    return {name: value for name, value in figures.items() if value is not None}
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.mean())

@@ -1,41 +1,49 @@
 """The health of one batch, cheap enough to look at while training."""
 
-import torch
+from itertools import combinations
+
+import numpy as np
 from torch import Tensor
-from torch.nn.functional import normalize
+
+from unlabeled.metrics import spectrum
 
 
-@torch.no_grad()
 def batch_health(embeddings: Tensor, views: int = 2) -> dict[str, float]:
     """Label-free figures of the representations of one training batch (evaluation protocols, section 11).
 
-    The batch is small and the network in training mode, so these are signs to watch, not the figures of
-    `evaluate health`: the effective rank cannot exceed the number of rows.
+    The rows are this process's only, and few, and the network is in training mode: signs to watch, not
+    the figures of `evaluate health`. The effective rank cannot exceed the number of rows.
 
     Args:
-        embeddings: (views x B, D), view by view.
+        embeddings: (views B, D), view by view, of any float type, on any device.
         views: of each sample, at least 1.
 
     Returns:
-        `rankme` (11.1), `alignment` of the first two views and `uniformity` (11.3), `mean_cosine` and
-        `spread` (11.6: 1 where directions are isotropic, 0 where they have collapsed).
+        `rankme` of all rows; `uniformity`, `mean_cosine` and `spread`, each the mean of the views;
+        `alignment`, the mean over pairs of views. What is not defined is absent: alignment of one
+        view, figures of pairs where B is 1, and everything where a value is not finite.
     """
-    rows = embeddings.detach().to(torch.float32)
-    singular = torch.linalg.eigvalsh((rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T).double())
-    singular = singular.clamp_min(0).sqrt()
-    share = singular / singular.sum().clamp_min(1e-12) + 1e-7
-    unit = normalize(rows, dim=1)
-    parts = unit.chunk(views)  # (B, D) each
-    count = len(parts[0])
-    cosines = parts[0] @ parts[0].T  # (B, B)
-    pairs = max(count * (count - 1), 1)
-    apart = torch.exp(4 * (cosines.double() - 1))  # exp(-2 |a - b|^2) of unit rows
-    figures = {
-        "rankme": float(torch.exp(-(share * share.log()).sum())),
-        "uniformity": float(((apart.sum() - apart.diagonal().sum()) / pairs).clamp_min(1e-12).log()),
-        "mean_cosine": float((cosines.double().sum() - cosines.double().diagonal().sum()) / pairs),
-        "spread": float(unit.std(0).mean() * unit.shape[1] ** 0.5),
-    }
+    rows = embeddings.detach().float().cpu().numpy().astype(np.float64)
+    if not np.isfinite(rows).all():
+        return {}
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = (rows / np.where(norm > 0, norm, 1.0)).reshape(views, -1, rows.shape[1])  # (views, B, D)
+    with spectrum.one_core():
+        singular = np.sqrt(spectrum.eigenvalues(rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T))
+        cosines = unit @ unit.transpose(0, 2, 1)  # (views, B, B)
+    figures = {"spread": float(unit.std(axis=1).mean() * rows.shape[1] ** 0.5)}
+    effective = spectrum.effective_rank(singular)
+    if effective is not None:
+        figures["rankme"] = effective
+    count = unit.shape[1]
+    pairs = count * (count - 1)
+    if pairs:
+        own = np.trace(cosines, axis1=1, axis2=2)  # (views,)
+        figures["mean_cosine"] = float(((cosines.sum((1, 2)) - own) / pairs).mean())
+        kernel = np.exp(4 * (cosines - 1))  # exp(-2 |a - b|^2), for |a - b|^2 = 2 - 2 a.b
+        apart = kernel.sum((1, 2)) - np.trace(kernel, axis1=1, axis2=2)
+        figures["uniformity"] = float(np.log(np.maximum(apart / pairs, 1e-300)).mean())
     if views > 1:
-        figures["alignment"] = float((parts[0] - parts[1]).square().sum(1).mean())
+        gaps = [np.square(unit[one] - unit[other]).sum(axis=1) for one, other in combinations(range(views), 2)]
+        figures["alignment"] = float(np.mean(gaps))
     return figures

@@ -6,17 +6,14 @@ gives all processes the same numbers and each takes the same steps.
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from scipy.optimize import OptimizeResult, minimize
 
 from unlabeled.distributed import total
-from unlabeled.metrics.spectrum import blocks
+from unlabeled.metrics.spectrum import blocks, in_threads, one_core
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +42,10 @@ class Logistic:
         weight: W, float64 (C, D).
         bias: b, float64 (C,).
         cost: C of the objective, the weight of the summed loss against the penalty.
-        converged: whether the gradient fell to the tolerance.
+        converged: whether the gradient fell as far as was asked.
         gradient: the largest entry of the gradient against that of the null model, each in coordinates
             where the Hessian is about the identity, so that the features' scale does not matter.
+        objective: the mean cross-entropy with the penalty.
         iterations: of L-BFGS.
     """
 
@@ -56,6 +54,7 @@ class Logistic:
     cost: float
     converged: bool
     gradient: float
+    objective: float
     iterations: int
 
     def scores(self, features: np.ndarray) -> np.ndarray:
@@ -133,12 +132,12 @@ class Problem:
         if classes < 2 or outside or 0 in sizes:
             raise ValueError(f"each of {classes} classes (2 or more) needs a row; they have {sizes}, others {outside}")
         self.count = sum(sizes)
-        # Products here are small: threads within one would spend their time waiting for each other.
-        self.one_core = partial(ThreadpoolController().limit, limits=1, user_api="blas")
         shares = np.log(sizes)
-        self.null = np.zeros((classes, features.shape[1])), shares - shares.mean()
-        self.null_slope = self.mean_loss(*self.null)[1:]
-        self.at_null = self.at_hand = self.coordinates(*self.null)
+        weight, bias = np.zeros((classes, features.shape[1])), shares - shares.mean()
+        loss, slope, slope_bias = self.mean_loss(weight, bias)
+        self.null_slope = slope, slope_bias
+        self.null = Logistic(weight, bias, 0.0, True, 1.0, loss, 0)  # the classes' shares, whatever the features
+        self.at_null = self.at_hand = self.coordinates(weight, bias)
 
     def mean_over_rows(self, of_block: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int) -> np.ndarray:
         """Sums (size,) that `of_block` forms of rows (B, D) in float64 and their labels, over N; in threads."""
@@ -150,8 +149,7 @@ class Problem:
             return sums
 
         threads = torch.get_num_threads()
-        with self.one_core(), ThreadPoolExecutor(threads) as pool:
-            own = sum(pool.map(of_run, np.array_split(self.places, threads)), np.zeros(size))
+        own = sum(in_threads(of_run, np.array_split(self.places, threads)), np.zeros(size))
         return total(torch.from_numpy(own)).numpy() / self.count  # type: ignore[no-any-return]
 
     def mean_loss(self, weight: np.ndarray, bias: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -185,19 +183,20 @@ class Problem:
         middle, second = sums[-width - 1 : -1] / mass, sums[: -width - 1]
         if not full:
             return _Coordinates(middle, second - mass * np.square(middle), None, mass**-0.5)
-        centred = torch.from_numpy(second.reshape(width, width) - mass * np.outer(middle, middle))
-        spectrum, basis = torch.linalg.eigh(centred)
-        return _Coordinates(middle, spectrum.numpy(), basis.numpy(), mass**-0.5)
+        with one_core():
+            spectrum, basis = np.linalg.eigh(second.reshape(width, width) - mass * np.outer(middle, middle))
+        return _Coordinates(middle, spectrum, basis, mass**-0.5)
 
     def solve(
-        self, cost: float, start: Logistic | None = None, tolerance: float = 1e-6, iterations: int = 1000
+        self, cost: float, start: Logistic | None = None, tolerance: float = 1e-9, iterations: int = 1000
     ) -> Logistic:
         """The minimiser for one C, by rounds of L-BFGS, each in the coordinates of where the last one ended.
 
         Args:
             cost: C > 0.
             start: where to begin; at W = 0 and the log of the classes' shares where None.
-            tolerance: how far the gradient must fall, against that of the null model.
+            tolerance: how far the gradient must fall, against that of the null model. It has converged too
+                where half its square, about what the objective can still fall, is lost in rounding.
             iterations: at most so many steps, rounded up to whole rounds.
 
         Raises:
@@ -206,22 +205,23 @@ class Problem:
         if not cost > 0:
             raise ValueError(f"C must be above 0, got {cost}")
         decay = 1.0 / (cost * self.count)
-        unit = float(np.abs(self.at_null.pull(*self.null_slope, self.null[0], decay)).max())
-        weight, bias = self.null if start is None else (start.weight, start.bias)
-        steps, gradient, moved = 0, np.inf, True
-        with self.one_core():
-            while moved and gradient > tolerance and steps < iterations:
+        unit = float(np.abs(self.at_null.pull(*self.null_slope, self.null.weight, decay)).max())
+        goal, floor = tolerance * unit, (np.finfo(float).eps * self.null.objective) ** 0.5
+        weight, bias = (start or self.null).weight, (start or self.null).bias
+        steps, slope, moved = 0, np.inf, True
+        with one_core():
+            while moved and slope > goal and steps < iterations:
                 if steps:
                     self.at_hand = self.coordinates(weight, bias)
-                weight, bias, slope, taken = self._round(weight, bias, decay, tolerance * unit)
-                gradient = slope / unit if unit > 0 else 0.0
-                steps, moved = steps + taken, taken > 0
-        return Logistic(weight, bias, cost, gradient <= tolerance, gradient, steps)
+                found = self._round(weight, bias, decay, goal)
+                weight, bias = self.at_hand.unpack(found.x, decay)
+                slope = float(np.abs(found.jac).max())
+                steps, moved = steps + int(found.nit), found.nit > 0
+        gradient = slope / unit if unit > 0 else 0.0
+        return Logistic(weight, bias, cost, slope <= max(goal, floor), gradient, float(found.fun), steps)
 
-    def _round(
-        self, weight: np.ndarray, bias: np.ndarray, decay: float, goal: float
-    ) -> tuple[np.ndarray, np.ndarray, float, int]:
-        """At most `ROUND` steps: W, b where they end, the largest entry of the gradient there, and their number."""
+    def _round(self, weight: np.ndarray, bias: np.ndarray, decay: float, goal: float) -> OptimizeResult:
+        """At most `ROUND` steps of L-BFGS, until no entry of the gradient is above `goal`."""
         space = self.at_hand
 
         def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -229,16 +229,9 @@ class Problem:
             loss, slope, slope_bias = self.mean_loss(weight, bias)
             return loss + decay / 2 * float(np.square(weight).sum()), space.pull(slope, slope_bias, weight, decay)
 
-        found = minimize(
-            objective,
-            space.pack(weight, bias, decay),
-            method="L-BFGS-B",
-            jac=True,
-            # ftol 0: the gradient ends the search, or a loss that falls no further at all
-            options={"maxcor": 20, "maxls": 50, "maxiter": ROUND, "ftol": 0.0, "gtol": goal},
-        )
-        weight, bias = space.unpack(found.x, decay)
-        return weight, bias, float(np.abs(found.jac).max()), int(found.nit)
+        # ftol 0: the gradient ends the search, or a loss that falls no further at all
+        options = {"maxcor": 20, "maxls": 50, "maxiter": ROUND, "ftol": 0.0, "gtol": goal}
+        return minimize(objective, space.pack(weight, bias, decay), method="L-BFGS-B", jac=True, options=options)
 
 
 def path(
@@ -251,9 +244,9 @@ def path(
 ) -> tuple[Logistic, np.ndarray, np.ndarray]:
     """Fits for rising C, each started from the last, until held-out rows gain nothing any more.
 
-    A value of C gains where held-out accuracy rises above the best so far or held-out cross-entropy
-    falls below the best so far. The latter is needed at the strong end of the path: W is there
-    proportional to C, predictions are the same for many values, and accuracy alone would end the path.
+    A value of C gains where held-out accuracy rises above, or held-out cross-entropy falls below, the
+    best so far. At the strong end, where the objective is above nine tenths of the null model's, the path
+    goes on regardless: W is there proportional to C, so that many values in a row give the same answers.
     Held-out rows that are all right end it at once.
 
     Args:
@@ -271,19 +264,20 @@ def path(
     Raises:
         ValueError: no held-out row over all processes.
     """
-    fits: list[Logistic] = []
+    current = chosen = problem.null
     accuracies, losses = np.empty(0), np.empty(0)
     idle = 0
     for cost in costs:
-        fits.append(problem.solve(float(cost), fits[-1] if fits else None, tolerance))
-        accuracy, loss = _judge(fits[-1], held_out, held_out_labels)
-        gained = accuracy > accuracies.max(initial=-1.0) or loss < losses.min(initial=np.inf)
-        idle = 0 if gained else idle + 1
+        current = problem.solve(float(cost), current, tolerance)
+        accuracy, loss = _judge(current, held_out, held_out_labels)
+        if accuracy > accuracies.max(initial=-1.0):
+            chosen = current
+        gained = chosen is current or loss < losses.min(initial=np.inf)
+        idle = 0 if gained or current.objective > 0.9 * problem.null.objective else idle + 1
         accuracies, losses = np.append(accuracies, accuracy), np.append(losses, loss)
         if idle == patience or accuracy == 1.0:
             break
-    chosen = fits[int(accuracies.argmax())]
-    log.info("C = %.3g chosen, after %d of %d values on the path", chosen.cost, len(fits), len(costs))
+    log.info("C = %.3g chosen, after %d of %d values on the path", chosen.cost, len(losses), len(costs))
     return chosen, accuracies, losses
 
 

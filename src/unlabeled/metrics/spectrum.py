@@ -3,18 +3,45 @@
 Sums are in float64: accumulated in float32 the small singular values drown at 3e-4 of the largest.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from unlabeled.distributed import collect, total
+
+Result = TypeVar("Result")
 
 BLOCK = 4096
 """Rows that are read at once."""
 FIRST, LAST = 11, 100
 """The range of ranks to which alpha-ReQ fits its power law."""
+
+
+@cache
+def _controller() -> Any:
+    return ThreadpoolController()
+
+
+def one_core() -> AbstractContextManager[None]:
+    """While it lasts NumPy's products use one core each.
+
+    Small products and decompositions gain nothing from several; where other work keeps a core busy, the
+    threads of one wait for each other, and it takes a hundred times as long.
+    """
+    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+def in_threads(function: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
+    """`function` of each item, in order; as many at a time as torch has threads, each on one core."""
+    with one_core(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(function, items))
 
 
 def blocks(rows: np.ndarray, places: np.ndarray | None = None, block: int = BLOCK) -> Iterator[np.ndarray]:
@@ -111,14 +138,15 @@ def moments(rows: np.ndarray, block: int = BLOCK) -> Moments:
     if count < width:
         every = np.concatenate(collect(rows.astype(np.float64)))
         centred = every - every.mean(axis=0)
-        return Moments(count, width, _eigenvalues(every @ every.T), _eigenvalues(centred @ centred.T / count))
+        return Moments(count, width, eigenvalues(every @ every.T), eigenvalues(centred @ centred.T / count))
     count, mean, second = central(blocks(rows, block=block), width)
-    return Moments(count, width, _eigenvalues(second + count * np.outer(mean, mean)), _eigenvalues(second / count))
+    return Moments(count, width, eigenvalues(second + count * np.outer(mean, mean)), eigenvalues(second / count))
 
 
-def _eigenvalues(matrix: np.ndarray) -> np.ndarray:
+def eigenvalues(matrix: np.ndarray) -> np.ndarray:
     """Of a symmetric positive matrix, falling; those that rounding made negative are 0."""
-    return torch.linalg.eigvalsh(torch.from_numpy(matrix)).clamp(min=0).flip(0).numpy()  # type: ignore[no-any-return]
+    with one_core():
+        return np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0.0)
 
 
 def effective_rank(singular: np.ndarray, epsilon: float = 1e-7) -> float | None:

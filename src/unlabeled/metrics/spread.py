@@ -1,15 +1,15 @@
 """How embeddings lie on the sphere and along their dimensions; each figure is over the rows of all processes."""
 
 from collections.abc import Iterator
+from functools import partial
 from hashlib import blake2b
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unlabeled.distributed import collect, rank, total
 from unlabeled.metrics.neighbours import normalise
-from unlabeled.metrics.spectrum import blocks, central, variance_sums
+from unlabeled.metrics.spectrum import blocks, central, in_threads, variance_sums
 
 
 def _unit_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -72,17 +72,17 @@ def uniformity(rows: np.ndarray, t: float = 2.0, block: int = 1024) -> float:
     Raises:
         ValueError: fewer than two rows over all processes, or a value that is not finite.
     """
-    own = [torch.from_numpy(normalise(rows[start : start + block])) for start in range(0, len(rows), block)]
+    own = [normalise(rows[start : start + block]) for start in range(0, len(rows), block)]
     pairs = 0.0
     for column in range(max(collect(len(own)))):
-        everyone = collect(own[column].numpy() if column < len(own) else None)
-        for owner, part in enumerate(everyone):
+        for owner, part in enumerate(collect(own[column] if column < len(own) else None)):
             if part is not None:
-                pairs += sum(
-                    _tile(mine, torch.from_numpy(part), t, (owner, column) == (rank(), place))
-                    for place, mine in enumerate(own)
+                tiles = [
+                    (own[place], part, (owner, column) == (rank(), place))
+                    for place in range(len(own))
                     if _is_ours(place, owner, column)
-                )
+                ]
+                pairs += sum(in_threads(partial(_tile, t), tiles))
     pairs, count = _sums(pairs, len(rows))
     if count < 2:
         raise ValueError(f"uniformity takes at least two rows, got {count:.0f}")
@@ -99,12 +99,14 @@ def _is_ours(place: int, owner: int, column: int) -> bool:
     return (rank() < owner) == ((place + column) % 2 == 0)
 
 
-def _tile(one: Tensor, other: Tensor, t: float, same: bool) -> float:
+def _tile(t: float, tile: tuple[np.ndarray, np.ndarray, bool]) -> float:
     """Sum of exp(-t |a - b|^2) over the pairs of two blocks of unit rows; over i < j where they are the same block."""
-    kernel = (one @ other.T).sub_(1.0).mul_(2.0 * t).exp_()  # |a - b|^2 = 2 - 2 a.b
-    if same:
-        return float((kernel.sum(dtype=torch.float64) - kernel.diagonal().sum(dtype=torch.float64)) / 2)
-    return float(kernel.sum(dtype=torch.float64))
+    one, other, same = tile
+    kernel = one @ other.T
+    kernel -= 1.0
+    kernel *= 2.0 * t  # |a - b|^2 = 2 - 2 a.b
+    whole = float(np.exp(kernel, out=kernel).sum(dtype=np.float64))
+    return (whole - float(kernel.diagonal().sum(dtype=np.float64))) / 2 if same else whole
 
 
 def mean_cosine(rows: np.ndarray) -> float:

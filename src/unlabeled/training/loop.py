@@ -116,6 +116,7 @@ class Loop:
         Raises:
             UserError: the loss is no longer a finite number.
         """
+        self.module.train()
         clock = Clock(self.budget, self.done, self.seconds)
         loader = batches(steps, self.done, self.budget.steps, self.budget.workers, self.fabric.device.type == "cuda")
         progress = Progress("training", self.budget.steps, "samples", self.done, steps.batch_size, rank() == 0)

@@ -57,5 +57,6 @@ class Watch:
         """
         self.check(step)
         health = {} if self._output is None else batch_health(self._output, views)
-        self.note = f"loss {self.last_loss:.3f}" + "".join(f"  {k} {v:.2f}" for k, v in list(health.items())[:1])
+        shown = f"  rankme {health['rankme']:.1f}" if "rankme" in health else ""
+        self.note = f"loss {self.last_loss:.3f}{shown}"
         return {"loss": self.last_loss, **health}
