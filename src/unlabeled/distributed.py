@@ -54,11 +54,13 @@ def gather(rows: Tensor) -> Tensor:
 
 
 def total(value: Tensor) -> Tensor:
-    """The sum of `value` (any shape) over processes, without gradient; a new tensor."""
+    """The sum of `value` (any shape, on any device) over processes, without gradient; a new tensor."""
     value = value.detach().clone()
-    if world_size() > 1:
-        dist.all_reduce(value)
-    return value
+    if world_size() == 1:
+        return value
+    there = value.cuda() if dist.get_backend() == "nccl" else value  # NCCL knows no memory but the GPU's
+    dist.all_reduce(there)
+    return there.to(value.device)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -114,4 +114,4 @@ class Clipped(Plain):
 def moved(before: Iterable[Tensor], after: Iterable[Tensor]) -> float:
     """How far parameters moved, their joint norm."""
     parts = [(b - a).double().square().sum() for b, a in zip(before, after, strict=True)]
-    return float(torch.stack(parts).sum().sqrt())
+    return torch.stack(parts).sum().sqrt().item()

@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-STEPS = 60
+STEPS = 40
 FLAGS = ["--max-steps", STEPS, "--batch-size", 64, "--optimizer", "adamw", "--checkpoint-seconds", 0.3, "--json"]
 
 
@@ -25,8 +25,9 @@ def words(out: Path, *more: object) -> list[str]:
 def start(out: Path, *more: object) -> subprocess.Popen[str]:
     """A run on the built-in sample, on one thread, so that others may run beside it."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
     return subprocess.Popen(
-        words(out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        words(out, *more), stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
     )
 
 
@@ -58,13 +59,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_sigterm_leaves_a_usable_run_that_resumes_to_the_same_bits(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_leaves_a_usable_run_that_resumes_to_the_same_bits(
+    number: signal.Signals, whole: Path, tmp_path: Path
+) -> None:
+    """Sent to the whole process group, workers included, as a terminal's Ctrl-C and SLURM do."""
     out = tmp_path / "run"
-    process = start(out)
-    wait_for_step(out, 10)
-    process.send_signal(signal.SIGTERM)
+    process = start(out, "--workers", 2)
+    wait_for_step(out, 5)
+    os.killpg(process.pid, number)
     said = finish(process)
-    assert not said["finished"] and 10 <= said["steps"] < STEPS
+    assert not said["finished"] and 5 <= said["steps"] < STEPS
     assert weights(out) != weights(whole)
     assert finish(start(out, "--resume"))["steps"] == STEPS
     assert weights(out) == weights(whole)

@@ -7,10 +7,10 @@ import numpy as np
 from unlabeled.distributed import rank, world_size
 from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
+from unlabeled.evaluation.split import labelled_pair
 from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
 from unlabeled.metrics.intervals import wilson
 from unlabeled.metrics.neighbours import nearest_across, weighted_vote
-from unlabeled.metrics.spectrum import blocks
 
 
 @dataclass(frozen=True)
@@ -84,47 +84,3 @@ def knn(train: Features, test: Features, k: int = 20, temperature: float = 0.07)
         classes=classes,
         majority=majority(labels, test_labels),
     )
-
-
-def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Labels of two sets as places among the sorted classes of the first, and the number of these classes.
-
-    Args:
-        train: what a protocol learns from.
-        test: what it is tested on.
-        protocol: its name, for messages.
-
-    Raises:
-        UserError: labels absent, no rows, fewer than two classes, a test class that was never trained,
-            embeddings of two widths, or values that are not finite.
-    """
-    for name, features in (("training", train), ("test", test)):
-        if features.labels is None:
-            raise UserError(
-                f"{protocol} needs labels and the {name} samples have none: sort them into one folder a class, "
-                "or give --labels."
-            )
-        if not len(features.embeddings):
-            raise UserError(f"{protocol} needs at least one sample, and there are no {name} samples: give more data.")
-        wrong = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in blocks(features.embeddings))
-        if wrong:
-            raise UserError(
-                f"{protocol} needs finite embeddings, and {wrong} of {len(features.embeddings)} {name} embeddings hold "
-                "infinite values or values that are not a number: train again at a lower learning rate."
-            )
-    if train.embeddings.shape[1] != test.embeddings.shape[1]:
-        raise UserError(
-            f"{protocol} needs both sets embedded by one encoder; the widths are {train.embeddings.shape[1]} "
-            f"for training and {test.embeddings.shape[1]} for test samples."
-        )
-    assert train.labels is not None and test.labels is not None
-    names, labels = np.unique(train.labels, return_inverse=True)
-    if len(names) < 2:
-        raise UserError(f"{protocol} needs at least 2 classes, and all training samples are of one: add another class.")
-    unknown = np.setdiff1d(test.labels, names)
-    if len(unknown):
-        raise UserError(
-            f"{protocol} can only answer with classes of the training samples, and the test samples hold "
-            f"{len(unknown)} others (the first has label {unknown[0]}): add samples of them to the training data."
-        )
-    return labels.astype(np.int64), np.searchsorted(names, test.labels).astype(np.int64), len(names)

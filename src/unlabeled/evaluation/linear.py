@@ -8,7 +8,7 @@ from unlabeled import chance
 from unlabeled.distributed import rank, world_size
 from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
-from unlabeled.evaluation.knn import labelled_pair
+from unlabeled.evaluation.split import labelled_pair
 from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
 from unlabeled.metrics.intervals import wilson
 from unlabeled.metrics.logistic import Problem, path

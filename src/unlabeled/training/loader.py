@@ -1,5 +1,6 @@
 """Batches of views by step number: what a step sees depends on nothing but the seed, the data and the step."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -104,6 +105,12 @@ def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool 
         sampler=range(start, stop),
         num_workers=workers,
         pin_memory=pin_memory,
-        collate_fn=None,
+        worker_init_fn=_deaf,
     )
     return iter(loader)
+
+
+def _deaf(worker: int) -> None:
+    """Ctrl-C reaches all processes of a terminal; workers go on until the training process has ended its step."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
