@@ -7,7 +7,7 @@ from pathlib import Path
 import unlabeled
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = {"epochs": 30, "temperature": 0.5, "optimizer": "adamw", "seed": 0}
+SETTINGS = {"epochs": 8, "temperature": 0.2, "optimizer": "adamw", "learning_rate": 0.002, "seed": 0}
 
 
 def free(folder: Path) -> Path:
@@ -22,7 +22,7 @@ def main() -> None:
     """Train, evaluate with labels and without, say what to try next."""
     began = time.monotonic()
     out = free(ROOT / "runs")
-    flags = " ".join(f"--{name} {value}" for name, value in SETTINGS.items())
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in SETTINGS.items())
     print(f"unlabeled pretrain simclr --out {out.relative_to(ROOT)} {flags}", file=sys.stderr)
     run = unlabeled.pretrain("simclr", out=out, **SETTINGS)
     print(f"{run.steps} steps on {run.samples} pictures in {run.seconds:.0f} s, loss {run.loss:.3f}\n")

@@ -11,7 +11,8 @@ from unlabeled.evaluation.features import Features
 from unlabeled.evaluation.split import labelled_pair
 from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
 from unlabeled.metrics.intervals import wilson
-from unlabeled.metrics.logistic import Problem, path
+from unlabeled.metrics.logistic import COSTS, Problem, path
+from unlabeled.training.progress import Progress
 
 HELD_OUT = 1
 """The place of the draw of validation samples under `chance.SPLIT`."""
@@ -82,7 +83,9 @@ def linear(train: Features, test: Features, seed: int = 0, validation: float = 0
     share = slice(rank(), None, world_size())
     fitted, judged = np.flatnonzero(~held_out)[share], np.flatnonzero(held_out)[share]
     problem = Problem(train.embeddings, labels, classes, fitted)
-    chosen, accuracies, _ = path(problem, train.embeddings[judged], labels[judged])
+    with Progress("linear probe", len(COSTS), "penalties", show=rank() == 0) as progress:
+        held = train.embeddings[judged], labels[judged]
+        chosen, accuracies, _ = path(problem, *held, report=progress.update)
     whole = Problem(train.embeddings[share], labels[share], classes).solve(chosen.cost, chosen)
     scores = whole.scores(test.embeddings)
     correct = correct_at(scores, test_labels)

@@ -241,6 +241,7 @@ def path(
     costs: np.ndarray = COSTS,
     patience: int = 5,
     tolerance: float = 1e-3,
+    report: Callable[[int], None] | None = None,
 ) -> tuple[Logistic, np.ndarray, np.ndarray]:
     """Fits for rising C, each started from the last, until held-out rows gain nothing any more.
 
@@ -256,6 +257,7 @@ def path(
         costs: values of C, rising.
         patience: end after so many values in a row without a gain.
         tolerance: of each fit, see `Problem.solve`.
+        report: told how many costs were tried, after each.
 
     Returns:
         The fit of highest held-out accuracy, of equals that of the strongest regularisation, and the
@@ -275,6 +277,8 @@ def path(
         gained = chosen is current or loss < losses.min(initial=np.inf)
         idle = 0 if gained or current.objective > 0.9 * problem.null.objective else idle + 1
         accuracies, losses = np.append(accuracies, accuracy), np.append(losses, loss)
+        if report is not None:
+            report(len(losses))
         if idle == patience or accuracy == 1.0:
             break
     log.info("C = %.3g chosen, after %d of %d values on the path", chosen.cost, len(losses), len(costs))
