@@ -13,7 +13,7 @@ HEAD = """# Results
 
 Every row is a file in `results/`, made by the command above its table (`make tables` rewrites this page from them).
 Figures are means over seeds, with the standard deviation where there are several. The random encoder is the same
-network before training, the raw input the pictures at 32 x 32; both are classified by the same protocol on the same
+network before training, the raw input the pictures at 16 x 16; both are classified by the same protocol on the same
 split. Test labels are used once, for the figure; the linear probe's penalty is chosen on a tenth of the training
 samples.
 """

@@ -4,10 +4,12 @@ import sys
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from unlabeled.training.pretraining import Session
+
+Precision = Literal["32-true", "64-true", "bf16-mixed", "bf16-true"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def pretrain(
     seed: int = 0,
     devices: int = 1,
     num_nodes: int = 1,
-    precision: str = "32-true",
+    precision: Precision = "32-true",
     workers: int | None = None,
     checkpoint_seconds: float = 60.0,
     resume: bool = False,
@@ -92,7 +94,7 @@ def pretrain(
         seed: of everything drawn by chance.
         devices: processes on this machine, one a device.
         num_nodes: machines; start the command on each by torchrun or SLURM.
-        precision: 32-true, bf16-mixed, 16-mixed or 64-true.
+        precision: of the arithmetic.
         workers: processes that make views; 0 makes them in the training process; by default by the machine.
         checkpoint_seconds: time between checkpoints.
         resume: go on with the run at --out, with its own settings.

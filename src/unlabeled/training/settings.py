@@ -11,6 +11,8 @@ from unlabeled.run import Run
 
 T = TypeVar("T")
 
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+"""What Fabric calls them; float16 is not among them, because its loss scaling would be more state to resume."""
 MEMORY = "(in memory)"
 """What the settings say of data that was handed over in Python."""
 
@@ -85,6 +87,8 @@ def check(settings: Settings, execution: Execution) -> None:
     Raises:
         UserError: the first that is.
     """
+    if settings.precision not in PRECISIONS:
+        raise UserError(f"--precision takes one of {', '.join(PRECISIONS)}, got {settings.precision!r}.")
     least = {
         "epochs": (settings.epochs, 1),
         "max-steps": (settings.max_steps, 1),
