@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 import unlabeled
 from battery.small import digits
@@ -192,3 +193,15 @@ def test_people_get_their_output_on_standard_error(run: Path) -> None:
         [sys.executable, "-m", "unlabeled", "evaluate", "knn", str(run)], capture_output=True, text=True, check=True
     )
     assert shown.stdout == "" and "random encoder" in shown.stderr and "raw input" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("precision", "kept"), [("64-true", "float64"), ("bf16-mixed", "float32"), ("bf16-true", "bfloat16")]
+)
+def test_every_precision_trains_and_embeds(precision: str, kept: str, photos: Path, tmp_path: Path) -> None:
+    flags = {"data": photos, "max_steps": 2, "batch_size": 16, "image_size": 8, "workers": 0}
+    run = unlabeled.pretrain("simclr", out=tmp_path / "run", precision=precision, **flags)
+    assert {str(value.dtype) for name, value in load_file(tmp_path / "run" / "encoder.safetensors").items()
+            if name.endswith("weight")} == {f"torch.{kept}"}  # fmt: skip
+    rows = unlabeled.load(run).embed(photos / "2")
+    assert rows.dtype == np.float32 and np.isfinite(rows).all() and rows.std() > 0

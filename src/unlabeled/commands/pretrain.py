@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from unlabeled.training.pretraining import Session
 
-Precision = Literal["32-true", "64-true", "bf16-mixed", "bf16-true"]
+Precision = Literal["32-true", "64-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)

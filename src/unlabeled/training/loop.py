@@ -77,7 +77,8 @@ class Loop:
             group["lr"] = group["initial_lr"] * factor
         if isinstance(self.method, ActsBeforeStep):
             self.method.before_step(self.done)
-        batch = Batch(self.fabric.to_device(batch.views), self.fabric.to_device(batch.index))
+        views = self.fabric.strategy.precision.convert_input(self.fabric.to_device(batch.views))
+        batch = Batch(views, self.fabric.to_device(batch.index))
         if isinstance(self.method, StepsItself):
             with self.fabric.autocast():
                 loss = self.method.step(batch, self._update)

@@ -11,7 +11,7 @@ from unlabeled.run import Run
 
 T = TypeVar("T")
 
-PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 """What Fabric calls them; float16 is not among them, because its loss scaling would be more state to resume."""
 MEMORY = "(in memory)"
 """What the settings say of data that was handed over in Python."""
