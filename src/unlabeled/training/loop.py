@@ -83,9 +83,10 @@ class Loop:
             with self.fabric.autocast():
                 loss = self.method.step(batch, self._update)
         else:
-            loss = self.wrapped.loss(batch)
-            if isinstance(self.method.encoder, Penalises):
-                loss = loss + self.method.encoder.penalty()
+            with self.fabric.autocast():  # Fabric itself enters it only where a wrapper such as DDP is in between
+                loss = self.wrapped.loss(batch)
+                if isinstance(self.method.encoder, Penalises):
+                    loss = loss + self.method.encoder.penalty()
             self._update(loss)
         self.done += 1
         return loss.detach()
