@@ -18,6 +18,10 @@ def show(result: Any) -> None:
     if hasattr(result, "baseline_details"):
         console.print(evaluation_table(result))
         return
+    if hasattr(result, "warnings"):
+        console.print(health_table(result))
+        console.print("\n".join(result.warnings), end="\n" if result.warnings else "")
+        return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     lists: list[tuple[str, list[Any]]] = []
     for field in fields(result):
@@ -52,6 +56,21 @@ def evaluation_table(result: Any) -> Table:
         f"{name.replace('_', ' ')} {result.details[name]}" for name in shown if name in result.details
     )
     table.caption_justify = "left"
+    return table
+
+
+def health_table(result: Any) -> Table:
+    """Label-free figures, a row each, of the encoder and of the random one.
+
+    Args:
+        result: a `Healthy`.
+    """
+    table = Table(title=f"health of {result.n:,} samples, no labels", title_justify="left", box=None)
+    for column in ("", str(result.run), *(name.replace("_", " ") for name in result.baselines)):
+        table.add_column(column)
+    for name, value in result.figures.items():
+        others = (text(figures.get(name)) for figures in result.baselines.values())
+        table.add_row(name.replace("_", " "), text(value), *others)
     return table
 
 

@@ -1,0 +1,45 @@
+"""What a person sees, read back as text."""
+
+from typing import Any
+
+import pytest
+
+from unlabeled.commands.evaluate import Evaluated, Healthy
+from unlabeled.commands.inspect import Inspected
+from unlabeled.report.tables import show, text
+
+
+def lines(capsys: pytest.CaptureFixture[str], result: Any) -> list[str]:
+    show(result)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    return shown.err.splitlines()
+
+
+def test_an_evaluation_has_a_row_for_each_encoder(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"value": 0.25, "interval": (0.2, 0.3), "per_class": 0.24, "top5": 0.9}
+    details = {"per_class": 0.5, "top5": 1.0, "majority": 0.125, "k": 20, "seed": 0}
+    result = Evaluated("knn", "runs/a", "accuracy", 0.75, (0.7, 0.8), {"random_encoder": 0.25}, 30, 10, 0, "given",
+                       details, {"random_encoder": row})  # fmt: skip
+    shown = [line.split() for line in lines(capsys, result)]
+    assert ["runs/a", "0.7500", "0.7000", "to", "0.8000", "0.5000", "1.0000"] in shown
+    assert ["random", "encoder", "0.2500", "0.2000", "to", "0.3000", "0.2400", "0.9000"] in shown
+    assert ["largest", "class", "0.1250"] in shown
+
+
+def test_health_has_a_row_for_each_figure_and_says_its_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    result = Healthy("health", "runs/a", 64, {"rankme": 7.5}, {"random_encoder": {"rankme": 2.0}}, ["It collapsed."], 0)
+    shown = lines(capsys, result)
+    assert ["rankme", "7.5000", "2.0000"] in [line.split() for line in shown]
+    assert "It collapsed." in shown
+
+
+def test_a_long_list_says_how_long_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = [{"path": f"{place}.png", "reason": "empty"} for place in range(30)]
+    shown = "\n".join(lines(capsys, Inspected("images", 1234, None, skipped)))
+    assert "1,234" in shown and "the first 20 of 30" in shown and "19.png" in shown and "20.png" not in shown
+
+
+def test_text_of_values() -> None:
+    assert text({"a_b": 1.0, "c": (1, 2)}) == "a b 1.0000  c 1, 2"
+    assert text(True) == "True" and text(12345) == "12,345" and text(None) == "None"
