@@ -7,6 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+MOST = 20
+"""Records of a list that are shown."""
+
 
 def show(result: Any) -> None:
     """Print a verb's result: one row a field, lists of records as tables of their own.
@@ -32,7 +35,9 @@ def show(result: Any) -> None:
             table.add_row(field.name.replace("_", " "), text(value))
     console.print(table)
     for name, records in lists:
-        console.print(records_table(name, records))
+        rest = f" (the first {MOST} of {len(records)})" if len(records) > MOST else ""
+        console.print(f"\n{name}{rest}")
+        console.print(records_table(records))
 
 
 def evaluation_table(result: Any) -> Table:
@@ -74,14 +79,13 @@ def health_table(result: Any) -> Table:
     return table
 
 
-def records_table(name: str, records: list[Any], most: int = 20) -> Table:
-    """The first `most` of a list of dicts or dataclasses, one row each."""
-    rows = [record if isinstance(record, dict) else vars(record) for record in records]
-    rest = f" (the first {most} of {len(rows)})" if len(rows) > most else ""
-    table = Table(title=f"{name}{rest}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+def records_table(records: list[Any]) -> Table:
+    """The first `MOST` of a list of dicts or dataclasses, one row each."""
+    rows = [record if isinstance(record, dict) else vars(record) for record in records[:MOST]]
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for column in rows[0]:
-        table.add_column(column.replace("_", " "), justify="left")
-    for row in rows[:most]:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
         table.add_row(*(text(value) for value in row.values()))
     return table
 
