@@ -1,5 +1,6 @@
 """`unlabeled pretrain`: data without labels in, an encoder out."""
 
+import math
 import sys
 from dataclasses import dataclass, field
 from os import PathLike
@@ -170,6 +171,7 @@ def _result(session: "Session") -> Pretrained:
 
     loop, samples, seed = session.loop, session.samples, session.settings.seed
     health = health_of(session.run, samples, 2000, seed).figures()
+    last = session.run.metrics()  # a run that had ended before has seen no loss in this call
     return Pretrained(
         run=str(session.run.path),
         method=session.settings.method,
@@ -180,7 +182,7 @@ def _result(session: "Session") -> Pretrained:
         steps=loop.done,
         seconds=round(loop.seconds, 3),
         samples_per_second=round(loop.steps_per_second * session.settings.batch_size, 1),
-        loss=loop.watch.last_loss,
+        loss=last[-1]["loss"] if last and math.isnan(loop.watch.last_loss) else loop.watch.last_loss,
         health=health,
         finished=loop.done >= loop.budget.steps,
         seed=seed,
