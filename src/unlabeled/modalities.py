@@ -30,6 +30,7 @@ class Modality:
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
         raw: one sample to the raw-input baseline's features, float32 (D,), of samples of any size.
+        thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
     """
 
     open: Callable[[Any, Any], Any]
@@ -40,6 +41,7 @@ class Modality:
     encoder: Callable[..., nn.Module]
     default_encoder: Callable[[int], str]
     raw: Callable[[Any], np.ndarray]
+    thumbnail: Callable[[Any, int], np.ndarray]
 
 
 def image_size(samples: Any) -> int:
@@ -53,6 +55,12 @@ def raw_pixels(image: np.ndarray) -> np.ndarray:
     return unlabeled.views.images.to_float(unlabeled.views.images.centre_crop(image, 16)).ravel()
 
 
+def small_picture(image: np.ndarray, side: int) -> np.ndarray:
+    """The middle of a picture, uint8 (H, W, 3) or a view's float32 in [0, 1], as uint8 (side, side, 3)."""
+    pixels = image if image.dtype == np.uint8 else np.rint(image.clip(0, 1) * 255).astype(np.uint8)
+    return unlabeled.views.images.centre_crop(pixels, side)
+
+
 MODALITIES = {
     "images": Modality(
         open=open_images,
@@ -63,6 +71,7 @@ MODALITIES = {
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
         raw=raw_pixels,
+        thumbnail=small_picture,
     ),
 }
 
