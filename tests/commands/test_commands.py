@@ -124,7 +124,7 @@ def test_embed_writes_the_same_rows_in_every_form(run: Path, photos: Path, tmp_p
 
 def test_features_are_computed_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unlabeled.embed(run, out=tmp_path / "first.npy")
-    monkeypatch.setattr("unlabeled.commands.load.extract", lambda *rest, **more: pytest.fail("extracted again"))
+    monkeypatch.setattr("unlabeled.commands.load.extract_blocks", lambda *rest, **more: pytest.fail("extracted again"))
     unlabeled.embed(run, out=tmp_path / "second.npy")
     assert (tmp_path / "first.npy").read_bytes() == (tmp_path / "second.npy").read_bytes()
 
