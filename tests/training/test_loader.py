@@ -48,6 +48,23 @@ def test_two_processes_share_the_batch_of_one(straight: list[Any]) -> None:
         assert torch.equal(torch.cat([first.index, second.index]), whole.index)
 
 
+def test_parts_cut_the_batch_whatever_the_number_of_processes(straight: list[Any]) -> None:
+    """Two parts of a batch of 12: each holds the same samples by one process, by two and by three."""
+
+    def parts_of(process: int, processes: int) -> list[list[int]]:
+        samples = modality("images").open(digits(48)[0], None)
+        shared = Steps(samples, images.simclr(8), 0, 12, process, processes, parts=2)
+        return [part.index.tolist() for part in shared[1].parts]
+
+    whole = parts_of(0, 1)
+    assert [len(part) for part in whole] == [6, 6]
+    assert [*whole[0], *whole[1]] == chance.order(0, 0, 48)[12:24].tolist()
+    for processes in (2, 3):
+        shares = [parts_of(process, processes) for process in range(processes)]
+        for number in (0, 1):
+            assert [place for share in shares for place in share[number]] == whole[number]
+
+
 def test_an_epoch_sees_each_sample_once(straight: list[Any]) -> None:
     first, second = (torch.cat([b.index for b in straight[start : start + 4]]) for start in (0, 4))
     assert len(set(first.tolist())) == 40 and len(set(second.tolist())) == 40

@@ -163,11 +163,12 @@ def pretrain(
 def _announce(session: "Session") -> None:
     """Say what is about to be trained on what, on the first process."""
     from unlabeled.data.source import describe
-    from unlabeled.distributed import rank
+    from unlabeled.distributed import rank, world_size
 
     settings, loop = session.settings, session.loop
     if rank() == 0:
         parts = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
+        parts += f" by {world_size()} processes" if world_size() > 1 else ""
         listed = f", listed in {session.run.path / 'skipped.txt'}" if session.samples.skipped else ""
         print(f"{describe(session.samples)}{listed}", file=sys.stderr)
         print(

@@ -1,6 +1,8 @@
 """The processes of a verb: one, those that it starts itself, or those that torchrun or SLURM started."""
 
+import logging
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 from unlabeled.distributed import world_size
@@ -46,6 +48,9 @@ def launch(devices: int, num_nodes: int = 1, precision: str = "32-true") -> "Fab
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # or it announces every process
+    # the argument of the same meaning is not in the oldest torch that we run on
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
     count = devices * num_nodes
     if world_size() not in (1, count):
         raise UserError(f"this program runs in {world_size()} processes already; give --devices that make as many.")
