@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -80,8 +81,11 @@ def _sentence(problem: Exception) -> str:
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> None:
-    if as_json and _first_process():
-        print(json.dumps({"error": sentence}))
+    if as_json:
+        if _first_process():
+            print(json.dumps({"error": sentence}), flush=True)
+        else:
+            time.sleep(2)  # torchrun ends all processes once one has failed: the first must have spoken by then
     print(f"unlabeled: {sentence}", file=sys.stderr)
     sys.exit(code)
 

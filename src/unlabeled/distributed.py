@@ -4,7 +4,8 @@ Every function works on gloo and NCCL and on float64, so that what is exact on o
 shown to be exact on two.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -131,6 +132,24 @@ def on_first(act: Callable[[], object]) -> None:
     problem = collect(problem)[0]
     if problem is not None:
         raise UserError(problem)
+
+
+@contextmanager
+def lost_process_told() -> Iterator[None]:
+    """Raise what happens inside because another process ended as a sentence: that one's message says why.
+
+    Raises:
+        UserError: another process ended.
+    """
+    try:
+        yield
+    except RuntimeError as problem:
+        gone = (
+            isinstance(problem, dist.DistError) or "closed by peer" in str(problem) or "reset by peer" in str(problem)
+        )
+        if world_size() == 1 or not gone:
+            raise
+        raise UserError("another process of this run has ended; its own message says why.") from None
 
 
 def barrier() -> None:

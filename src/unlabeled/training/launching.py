@@ -28,8 +28,8 @@ def processes(devices: int, num_nodes: int) -> tuple[int, int]:
     machines = int(os.environ["WORLD_SIZE"]) // here
     if devices not in (1, here) or num_nodes not in (1, machines):
         raise UserError(
-            f"torchrun started {here} processes on each of {machines} machines, and --devices {devices} "
-            f"--num-nodes {num_nodes} asks for others; leave both out."
+            f"torchrun started {here} x {machines} processes (a machine x machines), but --devices {devices} and "
+            f"--num-nodes {num_nodes} ask for others; leave both out."
         )
     return here, machines
 

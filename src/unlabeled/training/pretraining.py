@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from unlabeled import chance
-from unlabeled.distributed import barrier, on_first, rank, world_size
+from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run, read_weights
@@ -108,7 +108,7 @@ class Session:
         for skipped in self.samples.skipped if rank() == 0 else ():
             self.run.skip(skipped.path, skipped.reason)
         compiled = compiler_told() if self.execution.compile else nullcontext()
-        with self._journal() as journal, out_of_memory_told(self._smaller), compiled:
+        with self._journal() as journal, lost_process_told(), out_of_memory_told(self._smaller), compiled:
             self.loop.run(steps, journal, self.samples.fingerprint())
         if rank() == 0:
             self.run.write_encoder(*self._encoder())
