@@ -76,7 +76,8 @@ class Session:
         self.run, self.execution = Run(out), execution
         workers = default_workers(fabric) if execution.workers is None else execution.workers
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
-        self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
+        with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
+            self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         if checkpoint is not None:
             self._restore(checkpoint)
         if resume and rank() == 0:
