@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from battery.processes import run_in_processes
-from battery.small import digits
+from digits import digits
 from unlabeled.distributed import collect_rows, rank
 from unlabeled.encoders.images import image_encoder
 from unlabeled.errors import Unreadable, UserError
@@ -28,15 +28,15 @@ class Pictures:
     labels = None
 
     def __init__(self, broken: tuple[int, ...] = BROKEN, count: int = COUNT) -> None:
-        self.pixels, self.broken = digits(count)[0], broken
+        self.images, self.broken = digits(count)[0], broken
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.images)
 
     def read(self, place: int, at_least: int | None) -> np.ndarray:
         if place in self.broken:
             raise Unreadable(f"{place}.png", "damaged")
-        return np.repeat(self.pixels[place][:, :, None], 3, 2)
+        return self.images.read(place, at_least)
 
 
 def encoder() -> nn.Module:
