@@ -40,6 +40,19 @@ def test_every_kind_is_recognised(act: Callable[[], None]) -> None:
     assert is_out_of_memory(raised_by(act))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried ...",
+        "[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: you tried to allocate ...",
+        "unable to mmap 4096 bytes from file: Cannot allocate memory (12)",
+        "MPS backend out of memory (MPS allocated: 18.07 GB)",
+    ],
+)
+def test_every_wording_is_recognised(text: str) -> None:
+    assert is_out_of_memory(RuntimeError(text)) and not is_out_of_memory(ValueError(text))
+
+
 @pytest.mark.parametrize("act", [lambda: torch.ones(2) @ torch.ones(3), lambda: {}["memory"]], ids=["shape", "key"])
 def test_nothing_else_is(act: Callable[[], object]) -> None:
     assert not is_out_of_memory(raised_by(act))
