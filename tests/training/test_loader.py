@@ -1,5 +1,7 @@
 """Chance is a function of the place: workers, resumes and processes change no tensor."""
 
+import os
+import signal
 from itertools import islice
 from typing import Any
 
@@ -114,6 +116,19 @@ def test_an_unreadable_sample_gives_way_to_the_next_and_is_named() -> None:
     assert int(loaded.batch.index[3]) == (victim + 1) % 48
     others = [row for row in range(10) if row != 3]
     assert torch.equal(loaded.batch.views[others], whole.batch.views[others])
+
+
+class Deadly(Broken):
+    """The process that reads a sample dies of it, as of a system without memory."""
+
+    def read(self, place: int, at_least: int | None) -> np.ndarray:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(place, at_least)
+
+
+def test_a_worker_that_the_system_ends_is_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"ended by the system.*lower --workers"):
+        next(batches(steps(samples=Deadly(set())), 0, 1, workers=1))
 
 
 def test_nothing_readable_is_said() -> None:

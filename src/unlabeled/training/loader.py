@@ -115,7 +115,11 @@ class Steps(Dataset[Loaded]):
 
 
 def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool = False) -> Iterator[Loaded]:
-    """The batches of steps `start` to `stop`, the same however many processes (`workers`, or this one) make them."""
+    """The batches of steps `start` to `stop`, the same however many processes (`workers`, or this one) make them.
+
+    Raises:
+        UserError: the system ended one of these processes.
+    """
     loader: DataLoader[Loaded] = DataLoader(
         steps,
         batch_size=None,
@@ -124,7 +128,15 @@ def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool 
         pin_memory=pin_memory,
         worker_init_fn=_deaf,
     )
-    return iter(loader)
+    try:
+        yield from loader
+    except RuntimeError as problem:
+        if "DataLoader worker" not in str(problem):
+            raise
+        raise UserError(
+            "a process that makes views was ended by the system, most likely for want of memory; lower --workers and "
+            "go on with --resume."
+        ) from None
 
 
 def _deaf(worker: int) -> None:
