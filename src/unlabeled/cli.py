@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         traceback.print_exc()
         _fail(f"this is a fault of unlabeled, please report it: {type(problem).__name__}: {problem}", 1, as_json)
     else:
-        if result is not None and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+        if result is not None and _first_process():
             _show(result, as_json)
 
 
@@ -81,9 +82,23 @@ def _sentence(problem: Exception) -> str:
 
 def _fail(sentence: str, code: int, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": sentence}))
+        if _first_process():
+            print(json.dumps({"error": sentence}), flush=True)
+        else:
+            time.sleep(2)  # torchrun ends all processes once one has failed: the first must have spoken by then
     print(f"unlabeled: {sentence}", file=sys.stderr)
     sys.exit(code)
+
+
+def _first_process() -> bool:
+    """Whether this is the one process of all that speaks on standard output."""
+    if "torch.distributed" in sys.modules:
+        from unlabeled.distributed import rank, world_size
+
+        if world_size() > 1:
+            return rank() == 0
+    # not joined yet: torchrun, SLURM and Fabric each say it by a variable of their own
+    return all(int(os.environ.get(name) or 0) == 0 for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))
 
 
 def _show(result: Any, as_json: bool) -> None:

@@ -4,7 +4,8 @@ Every function works on gloo and NCCL and on float64, so that what is exact on o
 shown to be exact on two.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -89,6 +90,28 @@ def collect(item: Any) -> list[Any]:
     return items
 
 
+def collect_rows(rows: Tensor) -> list[Tensor]:
+    """The rows of every process, in order of rank, without gradient.
+
+    Args:
+        rows: (B, ...) on any device; B may differ between processes, and where it is 0 the rest of the shape too.
+
+    Returns:
+        One (B_r, ...) for each process, on the device of `rows`.
+    """
+    if world_size() == 1:
+        return [rows]
+    shapes = collect(tuple(rows.shape))
+    longest = max(shapes)
+    there = rows.cuda() if dist.get_backend() == "nccl" else rows  # NCCL knows no memory but the GPU's
+    padded = there.new_zeros(longest)
+    if len(rows):
+        padded[: len(rows)] = there
+    parts = [torch.empty_like(padded) for _ in shapes]
+    dist.all_gather(parts, padded)
+    return [part[: shape[0]].to(rows.device) for part, shape in zip(parts, shapes, strict=True)]
+
+
 def same_everywhere(flag: bool) -> bool:
     """True on all processes as soon as it is on one: how a signal that one process got stops all at the same step."""
     return any(collect(flag))
@@ -109,6 +132,24 @@ def on_first(act: Callable[[], object]) -> None:
     problem = collect(problem)[0]
     if problem is not None:
         raise UserError(problem)
+
+
+@contextmanager
+def lost_process_told() -> Iterator[None]:
+    """Raise what happens inside because another process ended as a sentence: that one's message says why.
+
+    Raises:
+        UserError: another process ended.
+    """
+    try:
+        yield
+    except RuntimeError as problem:
+        gone = (
+            isinstance(problem, dist.DistError) or "closed by peer" in str(problem) or "reset by peer" in str(problem)
+        )
+        if world_size() == 1 or not gone:
+            raise
+        raise UserError("another process of this run has ended; its own message says why.") from None
 
 
 def barrier() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from os import PathLike
@@ -92,6 +93,10 @@ def parse(verb: str, words: Sequence[str]) -> Any:
     options = parser.parse_args(parser.words).as_dict()
     for name in ("help", "config"):
         options.pop(name, None)
+    if "TORCHELASTIC_RUN_ID" in os.environ and verb != "pretrain":  # which has Fabric join the others itself
+        from unlabeled.training.launching import join
+
+        join(options.get("devices") or 1)
     return call(**options)
 
 

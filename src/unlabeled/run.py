@@ -5,6 +5,7 @@
     encoder.safetensors   the weights; encoder.json says how to build what they fill
     checkpoints/last.pt   tensors and plain values, read with `weights_only=True`
     features/             representations of data sets, computed once
+    tensorboard/          event files with the figures of metrics.jsonl, where asked for
     skipped.txt           samples that could not be read, and why
     environment.json      versions, machine, threads
 

@@ -13,11 +13,12 @@ from battery.small import digits, session
 from unlabeled import chance, methods
 from unlabeled.distributed import average_gradients
 from unlabeled.encoders.images import image_encoder
+from unlabeled.errors import UserError
 from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.loader import Steps
-from unlabeled.training.method import Batch, Prepares, Represents, StepsItself
+from unlabeled.training.method import ActsBeforeStep, Batch, Prepares, Represents, StepsItself
 from unlabeled.training.pretraining import Session
 
 MethodClass = Callable[..., Any]
@@ -76,15 +77,15 @@ def saves_and_loads_equal_embeddings(method: MethodClass, folder: Path) -> None:
     assert expected.std() > 0, "all embeddings are equal, so that the check would pass for any"
 
 
-def resumes_to_the_same_bits(method: MethodClass, folder: Path) -> None:
+def resumes_to_the_same_bits(method: MethodClass, folder: Path, accumulate: int = 1) -> None:
     """Killed after two steps and resumed: all state equals that of the run that was never killed."""
-    whole = session(method, folder / "whole")
+    whole = session(method, folder / "whole", accumulate=accumulate)
     whole.train()
-    killed = session(method, folder / "killed")
+    killed = session(method, folder / "killed", accumulate=accumulate)
     kill_after(killed, 2)
     with contextlib.suppress(Killed):
         killed.train()
-    resumed = session(method, folder / "killed", resume=True)
+    resumed = session(method, folder / "killed", resume=True, accumulate=accumulate)
     assert resumed.loop.done == 2, f"resumed at step {resumed.loop.done}"
     resumed.train()
     expected, found = whole.loop.checkpoint(""), resumed.loop.checkpoint("")
@@ -92,6 +93,35 @@ def resumes_to_the_same_bits(method: MethodClass, folder: Path) -> None:
     same_state(expected.method, found.method)
     same_state(expected.optimizer, found.optimizer)
     assert steps_of(whole) == steps_of(resumed), "the figures of the two runs differ in their steps"
+
+
+def steps_in_parts(method: MethodClass, folder: Path) -> None:
+    """A step in four parts moves down the mean of the parts' gradients, and a resumed run does so to the same bits.
+
+    A method with steps of its own refuses in one sentence.
+    """
+    if hasattr(method, "step"):
+        with pytest.raises(UserError, match="leave out --accumulate"):
+            session(method, folder / "run", accumulate=4)
+        return
+    one = session(method, folder / "one", steps=1, accumulate=4)
+    loaded = Steps(one.samples, one.views, 0, 16, parts=4)[0]
+    assert [len(part.index) for part in loaded.parts] == [4, 4, 4, 4]
+    slow, expected = session(method, folder / "slow", steps=1).loop, []
+    chance.seed_torch(0, chance.MODEL, 0, 0)
+    if isinstance(slow.method, ActsBeforeStep):
+        slow.method.before_step(0)
+    slow.module.train()
+    for part in loaded.parts:
+        slow.module.zero_grad()
+        slow.method.loss(part).backward()
+        expected.append([p.grad for p in slow.module.parameters() if p.grad is not None])
+    one.loop.plan.clip = None  # which would change the gradients that are looked at
+    one.train()
+    found = [p.grad for p in one.loop.module.parameters() if p.grad is not None]
+    for gradient, parts in zip(found, zip(*expected, strict=True), strict=True):
+        torch.testing.assert_close(gradient, torch.stack(parts).mean(0), rtol=1e-4, atol=1e-6)
+    resumes_to_the_same_bits(method, folder, accumulate=2)
 
 
 def kill_after(one: Session, saves: int) -> None:
@@ -138,7 +168,10 @@ def depends_on_its_seed(method: MethodClass, folder: Path) -> None:
     assert any(not torch.equal(first[name], other[name]) for name in first), "the seed changes nothing"
 
 
-CHECKS = (loss_falls_on_one_batch, saves_and_loads_equal_embeddings, resumes_to_the_same_bits, depends_on_its_seed)
+CHECKS = (
+    loss_falls_on_one_batch, saves_and_loads_equal_embeddings, resumes_to_the_same_bits, steps_in_parts,
+    depends_on_its_seed,
+)  # fmt: skip
 
 
 def gradients(method: MethodClass, process: int, processes: int, batch: int = 12) -> dict[str, Tensor]:

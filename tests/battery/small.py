@@ -28,6 +28,10 @@ def session(
     checkpoint_seconds: float = 0.0,
     seed: int = 0,
     precision: str = "32-true",
+    accumulate: int = 1,
+    compile: bool = False,
+    tensorboard: bool = False,
+    max_time: float | None = None,
     **arguments: Any,
 ) -> Session:
     """A session of any method class, in `methods/` or not, on digits."""
@@ -35,11 +39,18 @@ def session(
         "simclr",
         MEMORY,
         batch_size=batch_size,
+        accumulate=accumulate,
         max_steps=steps,
         encoder="small_resnet",
         seed=seed,
         precision=precision,
         arguments=arguments,
     )
-    execution = Execution(workers=0, checkpoint_seconds=checkpoint_seconds)
+    execution = Execution(
+        workers=0,
+        max_time=max_time,
+        checkpoint_seconds=checkpoint_seconds,
+        compile=compile,
+        tensorboard=tensorboard,
+    )
     return Session(method, settings, execution, out, resume, digits() if data is None else data, "images")

@@ -159,6 +159,7 @@ BROKEN = {
     "loss_falls_on_one_batch": ClimbsTheLoss,
     "saves_and_loads_equal_embeddings": KeepsSomethingElse,
     "resumes_to_the_same_bits": CountsOutsideItsState,
+    "steps_in_parts": CountsOutsideItsState,
     "depends_on_its_seed": DrawsFromTheClock,
 }
 
@@ -167,6 +168,24 @@ BROKEN = {
 def test_the_check_fails_on_broken(check: Any, tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         check(BROKEN[check.__name__], tmp_path)
+
+
+def test_the_check_of_parts_sees_a_sum_and_a_lost_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients summed and not averaged, or those of one part only."""
+    step = loop.Loop.step
+
+    def without_the_last(self: Any, parts: Any) -> Tensor:
+        return step(self, parts[:-1] if len(parts) > 1 else parts)
+
+    def summed(self: Any, parts: Any) -> Tensor:
+        backward = self.fabric.backward
+        self.fabric.backward = lambda loss: backward(loss * len(parts))
+        return step(self, parts)
+
+    for number, broken in enumerate((without_the_last, summed)):
+        monkeypatch.setattr(loop.Loop, "step", broken)
+        with pytest.raises(AssertionError):
+            battery.steps_in_parts(hooks.Plain, tmp_path / str(number))
 
 
 def test_resume_fails_without_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,18 @@ def test_pretrain_says_what_the_contract_says(photos: Path, tmp_path: Path, capf
     assert [line.split("\t")[0] for line in skipped] == ["0/broken.png", "1/short.png"]
 
 
+def test_flags_of_training_reach_it(photos: Path, tmp_path: Path, capfd: Any) -> None:
+    """Steps in parts, TensorBoard's files, and a shorter time between checkpoints."""
+    words = ["pretrain", "simclr", "--data", photos, "--out", tmp_path / "run", "--max-steps", 2, "--batch-size", 32]
+    code, said = call(capfd, *words, "--accumulate", 2, "--tensorboard", "--checkpoint-seconds", 0, "--workers", 0)
+    assert code == 0 and said["steps"] == 2
+    assert "accumulate: 2\n" in (tmp_path / "run" / "config.yaml").read_text()
+    assert "tensorboard" not in (tmp_path / "run" / "config.yaml").read_text()
+    assert len(list((tmp_path / "run" / "tensorboard").glob("events.*"))) == 1
+    code, said = call(capfd, "pretrain", "simclr", "--out", tmp_path / "run", "--resume", "--accumulate", 4)
+    assert code == 2 and "made with accumulate 2, not 4" in said["error"]
+
+
 def test_run_folder_holds_what_is_documented(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names >= {
@@ -124,7 +136,7 @@ def test_embed_writes_the_same_rows_in_every_form(run: Path, photos: Path, tmp_p
 
 def test_features_are_computed_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unlabeled.embed(run, out=tmp_path / "first.npy")
-    monkeypatch.setattr("unlabeled.commands.load.extract", lambda *rest, **more: pytest.fail("extracted again"))
+    monkeypatch.setattr("unlabeled.commands.load.extract_blocks", lambda *rest, **more: pytest.fail("extracted again"))
     unlabeled.embed(run, out=tmp_path / "second.npy")
     assert (tmp_path / "first.npy").read_bytes() == (tmp_path / "second.npy").read_bytes()
 

@@ -85,6 +85,11 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "9", "--devices", "2"],
         "shared equally by 2",
     ),
+    "batch not in equal parts": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "16", "--accumulate", "3"],
+        "3 equal parts by 1 process; take a multiple of 3",
+    ),
+    "no parts": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--accumulate", "0"], "at least 1"),
     "weights of nothing": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--init", w / "gone"], "gone"),
     "weights of another network": (
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--encoder", "resnet10t", "--init", w / "run"],
@@ -139,6 +144,7 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "damaged description": (lambda w: ["embed", damaged(w, "encoder.json", b"{"), "--out", "OUT.npy"], "damaged"),
     "damaged settings": (lambda w: ["embed", damaged(w, "config.yaml", b"[1"), "--out", "OUT.npy"], "damaged"),
     "embed to an unknown form": (lambda w: ["embed", w / "run", "--out", "OUT.xls"], ".parquet"),
+    "embed by no process": (lambda w: ["embed", w / "run", "--out", "OUT.npy", "--devices", "0"], "at least 1, got 0"),
     "embed over a file": (lambda w: ["embed", w / "run", "--out", w / "digits.npz"], "--overwrite"),
     "embed into no folder": (lambda w: ["embed", w / "run", "--out", w / "gone" / "e.npy"], "no folder"),
     "inspect nothing": (lambda w: ["inspect", w / "gone"], "gone"),

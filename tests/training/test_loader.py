@@ -1,5 +1,7 @@
 """Chance is a function of the place: workers, resumes and processes change no tensor."""
 
+import os
+import signal
 from itertools import islice
 from typing import Any
 
@@ -46,6 +48,23 @@ def test_two_processes_share_the_batch_of_one(straight: list[Any]) -> None:
         views = [torch.cat(view) for view in zip(first.views.chunk(2), second.views.chunk(2), strict=True)]
         assert torch.equal(torch.cat(views), whole.views)
         assert torch.equal(torch.cat([first.index, second.index]), whole.index)
+
+
+def test_parts_cut_the_batch_whatever_the_number_of_processes(straight: list[Any]) -> None:
+    """Two parts of a batch of 12: each holds the same samples by one process, by two and by three."""
+
+    def parts_of(process: int, processes: int) -> list[list[int]]:
+        samples = modality("images").open(digits(48)[0], None)
+        shared = Steps(samples, images.simclr(8), 0, 12, process, processes, parts=2)
+        return [part.index.tolist() for part in shared[1].parts]
+
+    whole = parts_of(0, 1)
+    assert [len(part) for part in whole] == [6, 6]
+    assert [*whole[0], *whole[1]] == chance.order(0, 0, 48)[12:24].tolist()
+    for processes in (2, 3):
+        shares = [parts_of(process, processes) for process in range(processes)]
+        for number in (0, 1):
+            assert [place for share in shares for place in share[number]] == whole[number]
 
 
 def test_an_epoch_sees_each_sample_once(straight: list[Any]) -> None:
@@ -97,6 +116,19 @@ def test_an_unreadable_sample_gives_way_to_the_next_and_is_named() -> None:
     assert int(loaded.batch.index[3]) == (victim + 1) % 48
     others = [row for row in range(10) if row != 3]
     assert torch.equal(loaded.batch.views[others], whole.batch.views[others])
+
+
+class Deadly(Broken):
+    """The process that reads a sample dies of it, as of a system without memory."""
+
+    def read(self, place: int, at_least: int | None) -> np.ndarray:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(place, at_least)
+
+
+def test_a_worker_that_the_system_ends_is_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"ended by the system.*lower --workers"):
+        next(batches(steps(samples=Deadly(set())), 0, 1, workers=1))
 
 
 def test_nothing_readable_is_said() -> None:

@@ -4,9 +4,12 @@ import csv
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from unlabeled.evaluation.features import Features
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ def embed(
     *,
     out: str | PathLike[str],
     overwrite: bool = False,
+    devices: int = 1,
 ) -> Embedded:
     """Write the representation of every sample to a file.
 
@@ -45,14 +49,16 @@ def embed(
         data: any samples; by default the run's own data.
         out: a file whose name ends in .parquet, .npy or .npz.
         overwrite: replace a file that is there already.
+        devices: processes on this machine, one a device, which share the work; under torchrun leave it out.
 
     Raises:
-        UserError: the file's ending is another, it exists, or nothing can be read.
+        UserError: the file's ending is another, it exists, nothing can be read, or there are no such devices.
     """
     from unlabeled.commands.load import data_of, load
+    from unlabeled.distributed import on_first
     from unlabeled.errors import UserError
     from unlabeled.run import Run
-    from unlabeled.training.checkpoints import write_atomically
+    from unlabeled.training.launching import join
 
     file = Path(out)
     if file.suffix not in WRITERS:
@@ -62,14 +68,12 @@ def embed(
     if not file.parent.is_dir():
         raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
     folder = Run.open(run)
+    join(devices)
     encoder = load(folder.path)
     samples = data_of(folder, data)[0]
     features = encoder.features(samples, labelled=False)
     names = [samples.names[place] for place in features.ids]
-    write_atomically(file, lambda beside: WRITERS[file.suffix](beside, names, features.ids, features.embeddings))
-    if file.suffix == ".npy":
-        table = file.with_suffix(".csv")
-        write_atomically(table, lambda beside: _write_names(beside, names, features.ids))
+    on_first(lambda: _write(file, names, features))
     skipped = [(each.path, each.reason) for each in samples.skipped] + _unread(samples, features.ids)
     return Embedded(
         file=str(file),
@@ -77,6 +81,15 @@ def embed(
         width=features.embeddings.shape[1],
         skipped=[{"path": path, "reason": reason} for path, reason in skipped],
     )
+
+
+def _write(file: Path, names: list[str], features: "Features") -> None:
+    """The file, and the names beside it where its form has no room for them."""
+    from unlabeled.training.checkpoints import write_atomically
+
+    write_atomically(file, lambda beside: WRITERS[file.suffix](beside, names, features.ids, features.embeddings))
+    if file.suffix == ".npy":
+        write_atomically(file.with_suffix(".csv"), lambda beside: _write_names(beside, names, features.ids))
 
 
 def _unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`unlabeled.load`: a finished run's encoder, ready to embed."""
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from torch import nn
 
 from unlabeled import chance, methods
 from unlabeled.errors import UserError
-from unlabeled.evaluation.features import Extracted, Features, cached, encode_with, extract, key_of, key_of_weights
+from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
+from unlabeled.evaluation.features import Features, cached, key_of, key_of_weights
 from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.settings import MEMORY, Settings
@@ -39,7 +41,7 @@ class Encoder:
         return max(16, min(256, 2**22 // (3 * self.size**2)))
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
-        """Representations of samples in the plain view, or in a method's views; see `evaluation.features.extract`."""
+        """Representations of samples in the plain view, or in a method's views; see `evaluation.extraction.extract`."""
         return extract(self._encode, samples, self.view if views is None else views, self.batch, seed)
 
     def features(self, samples: Any, labelled: bool = True) -> Features:
@@ -49,12 +51,12 @@ class Encoder:
             samples: the data.
             labelled: with the samples' labels, and without the samples that have none where others have.
         """
-
-        def make() -> Features:
-            return self.extract(samples).features()
-
-        key = key_of(self._weights, str(self.size), samples.fingerprint())
-        features = make() if self.cache is None else cached(self.cache, key, make)
+        if self.cache is None:
+            features = self.extract(samples).features()
+        else:
+            key = key_of(self._weights, str(self.size), samples.fingerprint())
+            make = partial(extract_blocks, self._encode, samples, self.view, self.batch)
+            features = cached(self.cache, key, make)
         return features.of(samples) if labelled else features
 
     def embed(self, data: Any) -> np.ndarray:

@@ -61,6 +61,7 @@ def pretrain(
     max_steps: int | None = None,
     max_time: float | None = None,
     batch_size: int = 256,
+    accumulate: int = 1,
     image_size: int | None = None,
     encoder: str | None = None,
     init: str | PathLike[str] | None = None,
@@ -70,6 +71,8 @@ def pretrain(
     precision: Precision = "32-true",
     workers: int | None = None,
     checkpoint_seconds: float = 60.0,
+    compile: bool = False,
+    tensorboard: bool = False,
     resume: bool = False,
     views: dict[str, Any] | None = None,
     network: dict[str, Any] | None = None,
@@ -89,15 +92,21 @@ def pretrain(
         max_steps: train for this many steps and no more; the learning rate falls to 0 there.
         max_time: stop after this many seconds, wherever training is; --resume goes on.
         batch_size: samples a step, over all processes.
+        accumulate: make the batch of a step in so many equal parts, one after the other, and move by the mean of their
+            gradients: memory of one part. Losses that compare samples (SimCLR's negatives) and batch norm then see
+            the samples of a part only, as in a batch of that size; a loss that is a mean over samples is unchanged.
         image_size: side of the views in pixels; by default the pictures' own up to 64, else 96.
         encoder: a timm or torchvision model, or small_resnet; by default chosen by the size of the views.
         init: a run or a .safetensors file whose weights the encoder starts from.
         seed: of everything drawn by chance.
-        devices: processes on this machine, one a device.
-        num_nodes: machines; start the command on each by torchrun or SLURM.
+        devices: processes on this machine, one a device; under torchrun leave it out.
+        num_nodes: machines; start the command on each by torchrun (and leave this out) or SLURM.
         precision: of the arithmetic.
         workers: processes that make views; 0 makes them in the training process; by default by the machine.
         checkpoint_seconds: time between checkpoints.
+        compile: let torch.compile make the encoder's kernels; needs a C++ compiler, takes about a minute at the start,
+            changes results by rounding alone.
+        tensorboard: write the figures of metrics.jsonl for TensorBoard too, in the run's folder tensorboard.
         resume: go on with the run at --out, with its own settings.
         views: arguments of the method's view preset.
         network: arguments of the encoder.
@@ -113,6 +122,7 @@ def pretrain(
     from unlabeled.data.source import recognise
     from unlabeled.errors import UserError
     from unlabeled.run import Run
+    from unlabeled.training.launching import processes
     from unlabeled.training.pretraining import Session
     from unlabeled.training.settings import MEMORY, Execution, Settings, check
 
@@ -127,6 +137,7 @@ def pretrain(
         epochs=epochs,
         max_steps=max_steps,
         batch_size=batch_size,
+        accumulate=accumulate,
         image_size=image_size,
         encoder=encoder,
         init=place(init),
@@ -136,7 +147,7 @@ def pretrain(
         network=network or {},
         arguments=arguments,
     )
-    execution = Execution(devices, num_nodes, workers, max_time, checkpoint_seconds)
+    execution = Execution(*processes(devices, num_nodes), workers, max_time, checkpoint_seconds, compile, tensorboard)
     settings = asked.resumed(Run.open(out)) if resume else asked
     check(settings, execution)
     if named and settings.data == MEMORY:
@@ -152,15 +163,17 @@ def pretrain(
 def _announce(session: "Session") -> None:
     """Say what is about to be trained on what, on the first process."""
     from unlabeled.data.source import describe
-    from unlabeled.distributed import rank
+    from unlabeled.distributed import rank, world_size
 
     settings, loop = session.settings, session.loop
     if rank() == 0:
+        parts = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
+        parts += f" by {world_size()} processes" if world_size() > 1 else ""
         listed = f", listed in {session.run.path / 'skipped.txt'}" if session.samples.skipped else ""
         print(f"{describe(session.samples)}{listed}", file=sys.stderr)
         print(
             f"{settings.method}: {settings.encoder} on views of {settings.image_size} pixels, "
-            f"batch {settings.batch_size}, steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
+            f"batch {settings.batch_size}{parts}, steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
             file=sys.stderr,
         )
 

@@ -1,28 +1,20 @@
 """Representations of a data set: computed once, kept with the run, and taken by every protocol."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unlabeled import chance
-from unlabeled.errors import Unreadable, UserError
+from unlabeled.distributed import barrier, collect, rank
+from unlabeled.errors import UserError
 from unlabeled.training.checkpoints import write_atomically
-from unlabeled.training.loader import Samples, Views
-from unlabeled.training.progress import Progress
-
-Encode = Callable[[Any], Tensor]
-"""A batch in the encoder's form to (B, D)."""
-
-THREADS = min(8, os.cpu_count() or 1)
+from unlabeled.training.loader import Samples
 
 
 @dataclass(frozen=True)
@@ -51,114 +43,80 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """Representations of one data set, and what could not be read of it.
+class Block:
+    """The rows of one run of places.
 
     Args:
-        views: one float32 (N, D) for each view that was looked at.
-        ids: int64 (N,), rising.
-        unreadable: names and reasons.
+        views: one float32 (B, D) for each view that was looked at; B may be 0, and D then too.
+        ids: int64 (B,), rising.
+        unreadable: names and reasons of the samples without a row.
     """
 
     views: list[np.ndarray]
     ids: np.ndarray
     unreadable: list[tuple[str, str]]
 
-    def features(self) -> Features:
-        """The first view's rows."""
-        return Features(self.views[0], self.ids)
 
+def cached(folder: Path, key: str, make: Callable[[], Iterator[Block]]) -> Features:
+    """The first view's rows of all blocks, memory-mapped from `folder`, where an earlier call may have kept them.
 
-def extract(
-    encode: Encode, samples: Samples, views: Views, batch: int = 256, seed: int = 0, show: bool = True
-) -> Extracted:
-    """Embed every sample that can be read, in order.
+    Of several processes, which all see `folder`, the first writes as the blocks come and the others wait.
 
     Args:
-        encode: the encoder, in inference mode.
-        samples: the data.
-        views: the one plain view, or the views of a method (drawn from `seed`).
-        batch: samples at a time.
-        seed: of views that are drawn by chance.
-        show: whether progress is shown.
+        folder: of the run; two files a key.
+        key: from `key_of`.
+        make: called on all processes where nothing readable is kept.
 
     Raises:
-        UserError: no sample can be read.
+        UserError: another process cannot read what the first one wrote.
     """
-    rows: list[list[np.ndarray]] = [[] for _ in range(views.count)]
-    ids: list[int] = []
-    unreadable: list[tuple[str, str]] = []
-    with Progress("embedding", len(samples), "samples", show=show) as progress, torch.inference_mode():
-        for places, looked_at in _looked_at(samples, views, batch, seed, unreadable):
-            if places:
-                columns = [list(column) for column in zip(*looked_at, strict=True)]
-                parts = encode(views.join(columns)).float().cpu().numpy()  # (views x B, D)
-                for column, part in zip(rows, np.split(parts, views.count), strict=True):
-                    column.append(part)
-                ids.extend(places)
-            progress.update(min(len(samples), len(ids) + len(unreadable)))
-    if not ids:
-        raise UserError(f"none of the {len(samples)} samples can be read; the first: {': '.join(unreadable[0])}.")
-    return Extracted([np.concatenate(column) for column in rows], np.asarray(ids, np.int64), unreadable)
+    kept = _read(folder, key)
+    if not collect(kept is not None)[0]:
+        if rank() == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            ids: list[np.ndarray] = []
+            write_atomically(folder / f"{key}.npy", lambda beside: ids.extend(_write_blocks(beside, make())))
+            write_atomically(folder / f"{key}.ids.npy", partial(_write_npy, array=np.concatenate(ids)))
+        else:
+            for _ in make():
+                pass
+        barrier()
+        kept = _read(folder, key)
+    if not all(collect(kept is not None)):
+        raise UserError(f"{folder} must be on a file system that all processes share, and one cannot read it.")
+    assert kept is not None
+    return kept
 
 
-def _looked_at(
-    samples: Samples, views: Views, batch: int, seed: int, unreadable: list[tuple[str, str]]
-) -> Iterator[tuple[list[int], list[list[Any]]]]:
-    """Batches of (places, views of each), read by threads one batch ahead of the encoder."""
-
-    def look(place: int) -> list[Any] | Unreadable:
-        try:
-            sample = views.read(samples, place)
-        except Unreadable as problem:
-            return problem
-        return [views.view(sample, chance.generator(seed, chance.VIEWS, 0, place, v)) for v in range(views.count)]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        starts = range(0, len(samples), batch)
-        waiting = [pool.submit(look, place) for place in range(min(batch, len(samples)))]
-        for start in starts:
-            now, stop = waiting, start + batch
-            waiting = [pool.submit(look, place) for place in range(stop, min(stop + batch, len(samples)))]
-            places, looked_at = [], []
-            for place, future in enumerate(now, start):
-                result = future.result()
-                if isinstance(result, Unreadable):
-                    unreadable.append((result.path, result.reason))
-                else:
-                    places.append(place)
-                    looked_at.append(result)
-            yield places, looked_at
-
-
-def encode_with(module: nn.Module, represent: Encode | None = None) -> Encode:
-    """A module as an `Encode` on the fastest device here, in inference mode."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    module.to(device).eval()
-    call = module if represent is None else represent
-    return lambda batch: call(batch.to(device))
-
-
-def cached(folder: Path, key: str, make: Callable[[], Features]) -> Features:
-    """Features that `make` gives, read from `folder` where they were kept by an earlier call.
-
-    Args:
-        folder: of the run; two files a key, the matrix memory-mapped when read.
-        key: from `key_of`.
-        make: called where nothing readable is kept.
-    """
-    matrix, ids = folder / f"{key}.npy", folder / f"{key}.ids.npy"
+def _read(folder: Path, key: str) -> Features | None:
+    """What is kept, or None where there is nothing or it cannot be read."""
     try:
-        kept = Features(np.load(matrix, mmap_mode="r", allow_pickle=False), np.load(ids, allow_pickle=False))
-        if len(kept.embeddings) == len(kept.ids):
-            return kept
+        matrix = np.load(folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+        ids = np.load(folder / f"{key}.ids.npy", allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        pass
-    features = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, array in ((matrix, features.embeddings), (ids, features.ids)):
-        write_atomically(path, partial(_write_npy, array=array))
-    return features
+        return None
+    return Features(matrix, ids) if len(matrix) == len(ids) else None
+
+
+def _write_blocks(path: Path, blocks: Iterator[Block]) -> list[np.ndarray]:
+    """Write rows as they come, as `np.save` would write them all; returns the ids."""
+    ids, width = [], 0
+    with path.open("wb") as file:
+        for block in blocks:
+            if len(block.ids):
+                if not width:
+                    width = block.views[0].shape[1]
+                    _write_header(file, 0, width)
+                file.write(np.ascontiguousarray(block.views[0]).data)
+            ids.append(block.ids)
+        file.seek(0)
+        _write_header(file, sum(map(len, ids)), width)  # as long as the first: NumPy leaves room for rows to come
+    return ids
+
+
+def _write_header(file: BinaryIO, rows: int, width: int) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _write_npy(path: Path, array: np.ndarray) -> None:

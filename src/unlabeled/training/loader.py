@@ -37,47 +37,64 @@ class Views(Protocol):
 
 @dataclass(frozen=True)
 class Loaded:
-    """One step's batch and the samples that could not be read on the way."""
+    """One step's batch, in the parts in which it is made, and the samples that could not be read on the way."""
 
-    batch: Batch
+    parts: list[Batch]
     unreadable: list[tuple[str, str]]
+
+    @property
+    def batch(self) -> Batch:
+        """The batch of a step that is made in one part."""
+        (batch,) = self.parts
+        return batch
 
 
 class Steps(Dataset[Loaded]):
     """Maps a step to this process's batch.
 
-    Each epoch is one permutation of the data; the global batch of a step is a run of it, and process r of
-    R takes the r-th part. A sample that cannot be read is replaced by the next one that can.
+    Each epoch is one permutation of the data; the global batch of a step is a run of it, cut into `parts`
+    runs, and of each of these process r of R takes the r-th share: so the parts hold the same samples
+    whatever the number of processes. A sample that cannot be read is replaced by the next one that can.
 
     Args:
         samples: the data.
         views: of its modality.
         seed: of the run.
-        batch_size: over all processes, at most the number of samples, divisible by `processes`.
+        batch_size: over all processes, at most the number of samples, divisible by `parts` times `processes`.
         process: this process's number.
         processes: how many there are.
+        parts: in how many parts the batch of a step is made.
     """
 
     def __init__(
-        self, samples: Samples, views: Views, seed: int, batch_size: int, process: int = 0, processes: int = 1
+        self,
+        samples: Samples,
+        views: Views,
+        seed: int,
+        batch_size: int,
+        process: int = 0,
+        processes: int = 1,
+        parts: int = 1,
     ) -> None:
-        self.samples, self.views, self.seed = samples, views, seed
-        self.batch_size, self.process, self.processes = batch_size, process, processes
+        self.samples, self.views, self.seed, self.batch_size = samples, views, seed, batch_size
+        self.process, self.processes, self.parts = process, processes, parts
         self.per_epoch = len(samples) // batch_size  # the last, smaller batch of an epoch is left out
         self._order: tuple[int, np.ndarray] | None = None
 
     def places(self, step: int) -> tuple[int, np.ndarray]:
-        """The epoch of a step and this process's samples in it, int64 (B,)."""
+        """The epoch of a step and this process's samples in it, int64 (parts, B), a row a part."""
         epoch, start = step // self.per_epoch, step % self.per_epoch * self.batch_size
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, chance.order(self.seed, epoch, len(self.samples))
-        share = self.batch_size // self.processes
-        start += self.process * share
-        return epoch, self._order[1][start : start + share]
+        whole = self._order[1][start : start + self.batch_size]
+        return epoch, whole.reshape(self.parts, self.processes, -1)[:, self.process]
 
     def __getitem__(self, step: int) -> Loaded:
         epoch, places = self.places(step)
         unreadable: list[tuple[str, str]] = []
+        return Loaded([self._part(epoch, part, unreadable) for part in places], unreadable)
+
+    def _part(self, epoch: int, places: np.ndarray, unreadable: list[tuple[str, str]]) -> Batch:
         views: list[list[Any]] = [[] for _ in range(self.views.count)]
         index = places.copy()
         for row, place in enumerate(places):
@@ -85,7 +102,7 @@ class Steps(Dataset[Loaded]):
             for number, column in enumerate(views):
                 generator = chance.generator(self.seed, chance.VIEWS, epoch, int(index[row]), number)
                 column.append(self.views.view(sample, generator))
-        return Loaded(Batch(self.views.join(views), torch.from_numpy(index)), unreadable)
+        return Batch(self.views.join(views), torch.from_numpy(index))
 
     def _read(self, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:
         for offset in range(len(self.samples)):
@@ -98,7 +115,11 @@ class Steps(Dataset[Loaded]):
 
 
 def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool = False) -> Iterator[Loaded]:
-    """The batches of steps `start` to `stop`, the same however many processes (`workers`, or this one) make them."""
+    """The batches of steps `start` to `stop`, the same however many processes (`workers`, or this one) make them.
+
+    Raises:
+        UserError: the system ended one of these processes.
+    """
     loader: DataLoader[Loaded] = DataLoader(
         steps,
         batch_size=None,
@@ -107,7 +128,15 @@ def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool 
         pin_memory=pin_memory,
         worker_init_fn=_deaf,
     )
-    return iter(loader)
+    try:
+        yield from loader
+    except RuntimeError as problem:
+        if "DataLoader worker" not in str(problem):
+            raise
+        raise UserError(
+            "a process that makes views was ended by the system, most likely for want of memory; lower --workers and "
+            "go on with --resume."
+        ) from None
 
 
 def _deaf(worker: int) -> None:

@@ -1,34 +1,23 @@
 """The one loop: every method, every modality, one process or many."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from unlabeled import chance
-from unlabeled.distributed import average_gradients, rank, same_everywhere, world_size
+from unlabeled.distributed import average_gradients, rank, world_size
 from unlabeled.training.budget import Budget, Clock
 from unlabeled.training.checkpoints import Checkpoint
-from unlabeled.training.loader import Loaded, Steps, batches
+from unlabeled.training.journal import Journal, Writer
+from unlabeled.training.loader import Steps, batches
 from unlabeled.training.method import ActsBeforeStep, Batch, Method, Penalises, StepsItself
 from unlabeled.training.progress import Progress
 from unlabeled.training.signals import StopSignals
 from unlabeled.training.watch import Watch
-
-
-class Journal(Protocol):
-    """Where the loop writes, on the first process: the run's folder."""
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint in place of the one before."""
-
-    def log(self, figures: dict[str, float]) -> None:
-        """Keep the figures of one step."""
-
-    def skip(self, name: str, reason: str) -> None:
-        """Keep the name of a sample that could not be read."""
 
 
 class Loop:
@@ -69,30 +58,44 @@ class Loop:
             self.done, self.module.state_dict(), self.plan.optimizer.state_dict(), fingerprint, self.seconds
         )
 
-    def step(self, batch: Batch) -> Tensor:
-        """One step of the method on this process's batch; returns the loss."""
+    def step(self, parts: Sequence[Batch]) -> Tensor:
+        """One step of the method on this process's batch, in one part or several; returns the mean of their losses."""
         chance.seed_torch(self.seed, chance.MODEL, self.done, rank())
         factor = self.plan.schedule(self.done)
         for group in self.plan.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         if isinstance(self.method, ActsBeforeStep):
             self.method.before_step(self.done)
-        views = self.fabric.strategy.precision.convert_input(self.fabric.to_device(batch.views))
-        batch = Batch(views, self.fabric.to_device(batch.index))
         if isinstance(self.method, StepsItself):
+            (batch,) = parts
             with self.fabric.autocast():
-                loss = self.method.step(batch, self._update)
+                loss = self.method.step(self._here(batch), self._update)
         else:
-            with self.fabric.autocast():  # Fabric itself enters it only where a wrapper such as DDP is in between
-                loss = self.wrapped.loss(batch)
-                if isinstance(self.method.encoder, Penalises):
-                    loss = loss + self.method.encoder.penalty()
-            self._update(loss)
+            loss = self._accumulate(parts)
         self.done += 1
         return loss.detach()
 
+    def _here(self, batch: Batch) -> Batch:
+        views = self.fabric.strategy.precision.convert_input(self.fabric.to_device(batch.views))
+        return Batch(views, self.fabric.to_device(batch.index))
+
+    def _accumulate(self, parts: Sequence[Batch]) -> Tensor:
+        """Move down the mean of the parts' gradients, which processes exchange once, after the last part."""
+        self.plan.optimizer.zero_grad()
+        losses = []
+        for number, part in enumerate(parts, 1):
+            with self.fabric.no_backward_sync(self.wrapped, enabled=number < len(parts)):
+                with self.fabric.autocast():  # Fabric itself enters it only where a wrapper such as DDP is in between
+                    loss = self.wrapped.loss(self._here(part))
+                    if isinstance(self.method.encoder, Penalises):
+                        loss = loss + self.method.encoder.penalty()
+                self.fabric.backward(loss / len(parts))
+            losses.append(loss.detach())
+        self._move([p for p in self.module.parameters() if p.requires_grad])
+        return torch.stack(losses).mean()
+
     def _update(self, loss: Tensor, parameters: Iterable[nn.Parameter] | None = None) -> None:
-        """Backward, clip, and one optimiser step of `parameters` (all where None)."""
+        """For a method that steps itself: backward, and one optimiser step of `parameters` (all where None)."""
         chosen = [p for p in (self.module.parameters() if parameters is None else parameters) if p.requires_grad]
         self.plan.optimizer.zero_grad()
         self.fabric.backward(loss)
@@ -101,8 +104,11 @@ class Loop:
             for parameter in self.module.parameters():
                 if parameter not in kept:
                     parameter.grad = None  # the optimisers leave parameters without gradient as they are
-        if isinstance(self.method, StepsItself) and world_size() > 1:
+        if world_size() > 1:
             average_gradients(chosen)
+        self._move(chosen)
+
+    def _move(self, chosen: list[nn.Parameter]) -> None:
         if self.plan.clip is not None:
             clip_grad_norm_(chosen, self.plan.clip)
         self.plan.optimizer.step()
@@ -119,40 +125,20 @@ class Loop:
             UserError: the loss is no longer a finite number.
         """
         self.module.train()
-        clock = Clock(self.budget, self.done, self.seconds)
+        clock, writer = Clock(self.budget, self.done, self.seconds), Writer(journal, steps, self.budget, self.watch)
         loader = batches(steps, self.done, self.budget.steps, self.budget.workers, self.fabric.device.type == "cuda")
-        progress = Progress("training", self.budget.steps, "samples", self.done, steps.batch_size, rank() == 0)
+        progress = Progress("training", self.budget.steps, "samples", self.done, steps.batch_size)
         with progress, StopSignals() as stop:
             for loaded in loader:
-                self.watch.add(self.step(loaded.batch))
+                self.watch.add(self.step(loaded.parts))
                 self.seconds, self.steps_per_second = clock.seconds(), clock.steps_per_second(self.done)
-                self._write_down(journal, loaded, steps)
+                writer.after(self.done, loaded, self.plan.optimizer.param_groups[0]["lr"], self.steps_per_second)
                 progress.update(self.done, self.watch.note)
-                if self._agree(stop.asked or clock.late()):
+                if stop.agreed(self.done, clock.late()):
                     break
                 if clock.checkpoint_due() and self.done < self.budget.steps:
                     self._save(journal, fingerprint)
         self._save(journal, fingerprint)
-
-    def _write_down(self, journal: Journal, loaded: Loaded, steps: Steps) -> None:
-        for name, reason in loaded.unreadable:
-            journal.skip(name, reason)
-        if rank() == 0 and (self.done % max(1, self.budget.steps // 200) == 0 or self.done == self.budget.steps):
-            journal.log(
-                {
-                    "step": self.done,
-                    "epoch": self.done / steps.per_epoch,
-                    "learning_rate": self.plan.optimizer.param_groups[0]["lr"],
-                    "samples_per_second": self.steps_per_second * steps.batch_size,
-                    **self.watch.figures(self.done, steps.views.count),
-                }
-            )
-
-    def _agree(self, stop: bool) -> bool:
-        """Whether to stop: at once in one process, at the next tenth step where several must stop at the same one."""
-        if world_size() == 1:
-            return stop
-        return self.done % 10 == 0 and same_everywhere(stop)
 
     def _save(self, journal: Journal, fingerprint: str) -> None:
         self.watch.check(self.done)

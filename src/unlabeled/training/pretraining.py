@@ -1,47 +1,32 @@
 """From settings to a trained run: opens the data, builds the method, hands both to the loop."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
 from unlabeled import chance
-from unlabeled.distributed import barrier, on_first, rank, world_size
+from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
 from unlabeled.training.checkpoints import Checkpoint
+from unlabeled.training.compiling import compile_in_place, compiler_told
+from unlabeled.training.journal import Journal
+from unlabeled.training.launching import launch
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
-from unlabeled.training.method import Method, Prepares, Represents
+from unlabeled.training.memory import out_of_memory_told, smaller_batch
+from unlabeled.training.method import Method, Prepares, Represents, StepsItself
 from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
-
-
-def launch(settings: Settings, execution: Execution) -> Fabric:
-    """Start the processes.
-
-    Raises:
-        UserError: the precision or the devices are not to be had here.
-    """
-    processes = execution.devices * execution.num_nodes
-    try:
-        fabric = Fabric(
-            devices=execution.devices,
-            num_nodes=execution.num_nodes,
-            precision=settings.precision,
-            strategy=DDPStrategy(broadcast_buffers=False) if processes > 1 else "auto",
-        )
-    except Exception as problem:  # Fabric raises many kinds for settings that do not fit the machine
-        raise UserError(f"{str(problem).splitlines()[0]} Change --devices, --num-nodes or --precision.") from None
-    fabric.launch()
-    return fabric
+from unlabeled.training.tensorboard import Board
 
 
 class Session:
@@ -72,7 +57,7 @@ class Session:
     ) -> None:
         kind = modality(modality_name)
         preset = getattr(method, "views", {}).get(modality_name, kind.views)
-        fabric = launch(settings, execution)
+        fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
         self.samples = kind.sample()[0] if data is None else kind.open(data, settings.labels)
         if settings.batch_size > len(self.samples):
@@ -84,12 +69,15 @@ class Session:
         self.views = called(preset, "--views.", settings.views, size=settings.image_size)
         checkpoint = Run(out).checkpoint() if resume else None
         built = build(method, kind, settings if checkpoint is None else replace(settings, init=None), self.samples)
+        if execution.compile:
+            compile_in_place(built.encoder)
         if not resume:
             on_first(lambda: Run.create(out, settings.config()))
-        self.run = Run(out)
+        self.run, self.execution = Run(out), execution
         workers = default_workers(fabric) if execution.workers is None else execution.workers
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
-        self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
+        with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
+            self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         if checkpoint is not None:
             self._restore(checkpoint)
         if resume and rank() == 0:
@@ -109,14 +97,42 @@ class Session:
         self.loop.restore(checkpoint)
 
     def train(self) -> None:
-        """Train to the end and write the encoder."""
-        steps = Steps(self.samples, self.views, self.settings.seed, self.settings.batch_size, rank(), world_size())
+        """Train to the end and write the encoder.
+
+        Raises:
+            UserError: the loss is no finite number, or memory or a compiler is missing.
+        """
+        settings = self.settings
+        steps = Steps(
+            self.samples, self.views, settings.seed, settings.batch_size, rank(), world_size(), settings.accumulate
+        )
         for skipped in self.samples.skipped if rank() == 0 else ():
             self.run.skip(skipped.path, skipped.reason)
-        self.loop.run(steps, self.run, self.samples.fingerprint())
+        compiled = compiler_told() if self.execution.compile else nullcontext()
+        with self._journal() as journal, lost_process_told(), out_of_memory_told(self._smaller), compiled:
+            self.loop.run(steps, journal, self.samples.fingerprint())
         if rank() == 0:
             self.run.write_encoder(*self._encoder())
         barrier()
+
+    @contextmanager
+    def _journal(self) -> Iterator[Journal]:
+        """The run's folder, and TensorBoard beside it where it is asked for."""
+        if not self.execution.tensorboard or rank() > 0:
+            yield self.run
+            return
+        with closing(Board(self.run, self.run.path / "tensorboard", self.loop.done)) as board:
+            yield board
+
+    def _smaller(self) -> str:
+        """What to say when memory runs out."""
+        settings, in_parts = self.settings, not isinstance(self.loop.method, StepsItself)
+        smaller = smaller_batch(settings.batch_size, settings.accumulate, world_size(), in_parts)
+        kept = self.run.path / "checkpoints" / "last.pt"
+        return (
+            f"out of memory at step {self.loop.done + 1} with --batch-size {settings.batch_size}; start a new run with "
+            f"{smaller}" + (f" ({kept} is whole)." if kept.exists() else ".")
+        )
 
     def _encoder(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The weights to keep, and how to build what they fill."""
@@ -164,6 +180,10 @@ def build(method: Callable[..., Any], kind: Modality, settings: Settings, sample
     if settings.init is not None:
         initialise(encoder, Path(settings.init))
     built: Method = called(method, "--", settings.arguments, encoder=encoder)
+    if settings.accumulate > 1 and isinstance(built, StepsItself):
+        raise UserError(
+            f"{settings.method} has steps of its own, which cannot be made in parts; leave out --accumulate."
+        )
     if isinstance(built, Prepares):
         built.prepare(samples)
     assert isinstance(built, nn.Module)

@@ -4,6 +4,8 @@ import sys
 import time
 from types import TracebackType
 
+from unlabeled.distributed import rank
+
 
 def duration(seconds: float) -> str:
     """`75` to `1:15`, `4000` to `1:06:40`."""
@@ -21,14 +23,14 @@ class Progress:
         unit: what is counted by the rate, for example "images".
         start: units done before, which the rate leaves out.
         weight: how many `unit` one unit of work is.
-        show: false for all processes but the first.
+        show: false for silence; of several processes only the first says anything.
     """
 
     def __init__(
         self, what: str, total: int, unit: str, start: int = 0, weight: float = 1.0, show: bool = True
     ) -> None:
         self.what, self.total, self.unit, self.start, self.weight = what, total, unit, start, weight
-        self.show, self.terminal = show, sys.stderr.isatty()
+        self.show, self.terminal = show and rank() == 0, sys.stderr.isatty()
         self.began = self.drawn = time.monotonic()
 
     def __enter__(self) -> "Progress":

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from unlabeled.errors import UserError
 from unlabeled.run import Run
+from unlabeled.training.tensorboard import require
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Settings:
     epochs: int = 100
     max_steps: int | None = None
     batch_size: int = 256
+    accumulate: int = 1
     image_size: int | None = None
     encoder: str | None = None
     init: str | None = None
@@ -72,13 +74,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run is executed, which does not change its result."""
+    """How a run is executed, which does not change its result, but for rounding.
+
+    `compile` is here as `devices` is: the sums are the same ones in another order, and a run may go on
+    where there is no compiler.
+    """
 
     devices: int = 1
     num_nodes: int = 1
     workers: int | None = None
     max_time: float | None = None
     checkpoint_seconds: float = 60.0
+    compile: bool = False
+    tensorboard: bool = False
 
 
 def check(settings: Settings, execution: Execution) -> None:
@@ -93,6 +101,7 @@ def check(settings: Settings, execution: Execution) -> None:
         "epochs": (settings.epochs, 1),
         "max-steps": (settings.max_steps, 1),
         "batch-size": (settings.batch_size, 2),
+        "accumulate": (settings.accumulate, 1),
         "image-size": (settings.image_size, 8),
         "seed": (settings.seed, 0),
         "devices": (execution.devices, 1),
@@ -110,6 +119,13 @@ def check(settings: Settings, execution: Execution) -> None:
             f"--batch-size {settings.batch_size} cannot be shared equally by {processes} processes; "
             f"take a multiple of {processes}."
         )
+    if settings.batch_size % (processes * settings.accumulate):
+        raise UserError(
+            f"--batch-size {settings.batch_size} cannot be made in {settings.accumulate} equal parts by {processes} "
+            f"{'process' if processes == 1 else 'processes'}; take a multiple of {processes * settings.accumulate}."
+        )
+    if execution.tensorboard:
+        require()
 
 
 def completed(function: Callable[..., Any], prefix: str, given: dict[str, Any], *ours: str) -> dict[str, Any]:

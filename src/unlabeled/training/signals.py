@@ -4,6 +4,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+from unlabeled.distributed import same_everywhere, world_size
+
 
 class StopSignals:
     """While entered, the first SIGINT or SIGTERM sets `asked`; the next one acts as ever.
@@ -14,6 +16,17 @@ class StopSignals:
     def __init__(self) -> None:
         self.asked = False
         self._before: dict[int, object] = {}
+
+    def agreed(self, done: int, late: bool) -> bool:
+        """Whether all processes stop after `done` steps, because a signal came to one or one is `late`.
+
+        One process stops at once; several stop at the next tenth step, where they ask each other, so that all
+        stop at the same one.
+        """
+        stop = self.asked or late
+        if world_size() == 1:
+            return stop
+        return done % 10 == 0 and same_everywhere(stop)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.asked = True

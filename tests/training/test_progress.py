@@ -1,0 +1,44 @@
+"""The progress line: what it says, and that one process says it."""
+
+import io
+import sys
+
+import pytest
+
+from unlabeled.training import progress
+from unlabeled.training.progress import Progress, duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard error as a terminal, and a clock that moves a second at every look."""
+    shown, seconds = Terminal(), iter(range(100))
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(seconds)))
+    return shown
+
+
+def test_the_line_says_steps_rate_time_left_and_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 units 40 were done before; 10 in the first second leave 50, at 4 samples a unit."""
+    terminal = on_a_terminal(monkeypatch)
+    with Progress("training", 100, "samples", start=40, weight=4.0) as line:
+        line.update(50, "loss 1.000")
+    assert terminal.getvalue() == "\r\033[Ktraining 50/100  40 samples/s  0:05 left  loss 1.000\r\033[K"
+
+
+@pytest.mark.parametrize(("rank", "shown"), [(0, True), (1, False)])
+def test_one_of_several_processes_says_it(rank: int, shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "rank", lambda: rank)
+    with Progress("training", 100, "samples") as line:
+        line.update(50)
+        line.say("something")
+    assert bool(terminal.getvalue()) is shown
+
+
+def test_durations() -> None:
+    assert [duration(seconds) for seconds in (0, 75, 4000)] == ["0:00", "1:15", "1:06:40"]
