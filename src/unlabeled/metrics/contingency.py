@@ -61,6 +61,7 @@ def matched_accuracy(table: np.ndarray) -> float:
 
 def entropy(counts: np.ndarray) -> float:
     """H of the shares that counts (n,) have, in nats, 0 to log n."""
+    _size(counts)
     share = counts[counts > 0] / counts.sum()
     return float(-(share * np.log(share)).sum()) + 0.0
 
