@@ -155,7 +155,7 @@ def test_zipf_out_of_range_is_one_sentence(options, said):
 
 def test_a_lidar_that_is_not_defined_is_one_sentence():
     first, second = two_views(10, 48)
-    with pytest.raises(UserError, match="no full rank in 48 dimensions; give a delta above 0 .see --lidar"):
+    with pytest.raises(UserError, match=r"no full rank in 48 dimensions; give a delta above 0 .see --lidar"):
         views_rank([first, second], delta=0.0)
     with pytest.raises(UserError, match="at least 2 views"):
         views_rank([first])

@@ -26,7 +26,7 @@ def test_an_evaluation_has_a_row_for_each_encoder(capsys: pytest.CaptureFixture[
     assert ["random", "encoder", "0.2500", "0.2000", "to", "0.3000", "0.2400", "0.9000"] in shown
     assert ["largest", "class", "0.1250"] in shown
     assert ["k", "20,", "converged", "True"] in shown
-    assert "knn on 10 test samples (given), learnt from 30".split() in shown
+    assert ["knn", "on", "10", "test", "samples", "(given),", "learnt", "from", "30"] in shown
 
 
 def test_records_of_an_evaluation_are_tables_with_a_row_for_each_encoder(capsys: pytest.CaptureFixture[str]) -> None:
