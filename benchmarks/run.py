@@ -10,13 +10,14 @@ import sys
 from pathlib import Path
 
 import contrastive
+import protocols
 import startup
 import training_step
 
 import views
 from unlabeled.run import environment
 
-BENCHMARKS = {each.__name__: each for each in (startup, views, contrastive, training_step)}
+BENCHMARKS = {each.__name__: each for each in (startup, views, contrastive, training_step, protocols)}
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 

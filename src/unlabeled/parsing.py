@@ -66,6 +66,9 @@ class Parser(jsonargparse.ArgumentParser):
                 options["required"] = True
             if parameter.default is False:
                 group.add_argument(flag, action="store_true", default=False, **options)
+            elif get_args(hints[name])[1:] == (Ellipsis,):  # a tuple of any length: --k 1 5 10
+                kind = get_args(hints[name])[0]
+                group.add_argument(flag, nargs="+", type=kind, default=list(parameter.default), **options)
             else:
                 default = None if parameter.default is parameter.empty else parameter.default
                 group.add_argument(flag, type=_typed(hints[name]), default=default, **options)
@@ -111,7 +114,7 @@ def _evaluate(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     from unlabeled.commands.evaluate import PROTOCOLS
 
     if not words or words[0].startswith("-"):
-        lines = "\n".join(f"  {name:<8} {_description(each).splitlines()[0]}" for name, each in PROTOCOLS.items())
+        lines = "\n".join(f"  {name:<10} {_description(each).splitlines()[0]}" for name, each in PROTOCOLS.items())
         text = "Evaluate a run.\n\nExample: unlabeled evaluate knn runs/photos\n\nprotocols:\n" + lines
         return _needs("evaluate", "PROTOCOL", PROTOCOLS), Parser("unlabeled evaluate PROTOCOL RUN", text, words)
     protocol, *rest = words

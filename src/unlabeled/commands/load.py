@@ -42,7 +42,8 @@ class Encoder:
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """Representations of samples in the plain view, or in a method's views; see `evaluation.extraction.extract`."""
-        return extract(self._encode, samples, self.view if views is None else views, self.batch, seed)
+        views = self.view if views is None else views
+        return extract(self._encode, samples, views, max(1, 2 * self.batch // max(2, views.count)), seed)
 
     def features(self, samples: Any, labelled: bool = True) -> Features:
         """Representations in the plain view, computed once and kept with the run.
