@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 
 if TYPE_CHECKING:
     from unlabeled.commands.load import Encoder as Loaded
+    from unlabeled.commands.pretrain import Pretrained
 
 PathText = str | PathLike[str]
 
@@ -108,7 +109,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises:
             UserError: in one sentence, whatever of this cannot be done.
         """
-        self.pretrained_ = None
+        self.pretrained_: Pretrained | None = None
         if self.run is not None:
             self._take(Path(self.run))
         elif self.out is not None:

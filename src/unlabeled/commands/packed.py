@@ -14,6 +14,9 @@ from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.settings import Settings
 
+METADATA = "unlabeled"
+"""The header's entry that says how the encoder is built."""
+
 _LENGTH = 8  # bytes before the header that say how long it is
 
 
@@ -21,21 +24,17 @@ def pack(run: Run) -> bytes:
     """A run's encoder as the bytes of a safetensors file, which cannot carry code.
 
     The tensors are those of encoder.safetensors, so that `pretrain --init` takes the file too. The header's metadata
-    holds texts: `format` "pt", `made_by`, and as JSON `description` (encoder.json) and `arguments` (the method's own,
-    where the representation is the method's).
+    has one entry, "unlabeled" (of several, safetensors does not fix the order, and the file would not be the same
+    each time): a JSON object of `version`, `description` (encoder.json) and `arguments` (the method's own, where the
+    representation is the method's).
 
     Raises:
         UserError: the run has no encoder yet, or is damaged.
     """
     description = run.description()
     arguments = Settings.of(run.config()).arguments if description["represents"] else {}
-    metadata = {
-        "format": "pt",
-        "made_by": f"unlabeled {__version__}",
-        "description": json.dumps(description),
-        "arguments": json.dumps(arguments),
-    }
-    return save(run.weights(), metadata)
+    how = {"version": __version__, "description": description, "arguments": arguments}
+    return save(run.weights(), {METADATA: json.dumps(how)})
 
 
 def unpack(data: bytes, name: str | PathLike[str] = "the file") -> Encoder:
@@ -49,8 +48,8 @@ def unpack(data: bytes, name: str | PathLike[str] = "the file") -> Encoder:
         UserError: these are not bytes of such a file.
     """
     try:
-        weights, metadata = load(data), metadata_of(data)
-        description, arguments = json.loads(metadata["description"]), json.loads(metadata["arguments"])
+        weights, how = load(data), json.loads(_metadata(data)[METADATA])
+        description, arguments = how["description"], how["arguments"]
         kind = modality(description["modality"])
         module: Any = kind.encoder(description["encoder"], description["image_size"], **description["network"])
         if description["represents"]:
@@ -63,13 +62,7 @@ def unpack(data: bytes, name: str | PathLike[str] = "the file") -> Encoder:
         ) from None
 
 
-def metadata_of(data: bytes) -> dict[str, str]:
-    """The texts in the header of a safetensors file.
-
-    Raises:
-        ValueError: there is no header.
-    """
+def _metadata(data: bytes) -> dict[str, str]:
+    """The texts in the header of a safetensors file, which has been loaded already."""
     length = int.from_bytes(data[:_LENGTH], "little")
-    header = json.loads(data[_LENGTH : _LENGTH + length])
-    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
-    return dict(metadata)
+    return dict(json.loads(data[_LENGTH : _LENGTH + length]).get("__metadata__", {}))
