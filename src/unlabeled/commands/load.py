@@ -80,14 +80,18 @@ class Encoder:
 
 
 def load(run: str | PathLike[str]) -> Encoder:
-    """The encoder of a run.
+    """The encoder of a run, or of a file that `unlabeled export --format safetensors` wrote.
 
     Args:
-        run: the run's folder, or what `pretrain` returned.
+        run: the run's folder, what `pretrain` returned, or the file.
 
     Raises:
-        UserError: the folder is not a run, or has no encoder yet.
+        UserError: the folder is not a run, or has no encoder yet; the file is another.
     """
+    if Path(run).is_file():
+        from unlabeled.commands.packed import unpack
+
+        return unpack(Path(run).read_bytes(), run)
     folder = Run.open(run)
     encoder = random_encoder(folder)
     try:

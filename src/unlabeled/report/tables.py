@@ -33,6 +33,10 @@ def show(result: Any) -> None:
         for table in detail_tables(result):
             console.print(table)
         return
+    for mark, tables in BY_FIELD.items():
+        if hasattr(result, mark):
+            console.print(*tables(result), sep="\n")
+            return
     if hasattr(result, "warnings"):
         console.print(health_table(result))
         for line in (text(result.details), *result.warnings):
@@ -170,3 +174,71 @@ def text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(text(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def search_tables(result: Any) -> list[Any]:
+    """The neighbours, a row each: all of one query, the first three of each of several.
+
+    Args:
+        result: a `Searched`.
+    """
+    table = Table(title=f"nearest of {result.samples:,} samples of {result.data}", title_justify="left", box=None)
+    several, seen, shown = result.queries > 1, "", 0
+    for column in ("query", "similarity", "path") if several else ("similarity", "path"):
+        table.add_column(column)
+    for each in result.results:
+        shown = shown + 1 if each.query == seen else 1
+        if shown <= (3 if several else MOST) and table.row_count < 3 * MOST:
+            name = [each.query if each.query != seen else ""] if several else []
+            table.add_row(*name, f"{each.similarity:.4f}", each.path)
+        seen = each.query
+    rest = len(result.results) - table.row_count
+    said = [f"and {rest:,} more: --json has all"] if rest else []
+    said += [f"contact sheet: {result.sheet}"] if result.sheet else []
+    said += [f"{each['path']} cannot be read: {each['reason']}" for each in result.skipped[:MOST]]
+    return [table, *said]
+
+
+def comparison_tables(result: Any) -> list[Any]:
+    """The runs, a row each, value and place of the main figures; how these agree with the labels; what to bear in mind.
+
+    Args:
+        result: a `Comparison`.
+    """
+    names = [each for each in ("knn", "rankme", "alpha", "alignment", "uniformity", "spread") if each in result.better]
+    title = f"{len(result.runs)} runs on {result.data}: value (place)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", *names):
+        table.add_column(column if not column else f"{column}\n{result.better[column]}")
+    for run in sorted(result.runs, key=lambda each: each.rank.get(names[0], len(result.runs))):
+        values = run.health | ({} if run.labelled is None else {run.labelled["protocol"]: run.labelled["value"]})
+        cells = (f"{text(values.get(name))}" + (f" ({run.rank[name]})" if name in run.rank else "") for name in names)
+        table.add_row(run.run, *cells)
+    shown: list[Any] = [table]
+    if result.correlation is not None:
+        agreement = Table(title="agreement with the labels over these runs, 1 the same order", title_justify="left")
+        agreement.box, agreement.padding = None, (0, 2, 0, 0)
+        for column in ("", "Kendall's tau-b", "p", "Spearman's rho", "p", "runs"):
+            agreement.add_column(column)
+        for name, found in result.correlation.items():
+            agreement.add_row(name.replace("_", " "), *(text(value) for value in found.values()))
+        shown += ["", agreement]
+    return [*shown, *result.notes]
+
+
+def export_tables(result: Any) -> list[Any]:
+    """What was written, how closely it was seen to agree, and the line that loads it.
+
+    Args:
+        result: an `Exported`.
+    """
+    return [
+        f"{result.file} ({result.format}), {result.megabytes:.1f} MB",
+        f"largest difference from the run's encoder on {result.samples} pictures: {result.largest_difference:.1e} "
+        f"(refused above {result.tolerance:.1e})",
+        f"load it with: {result.usage}",
+    ]
+
+
+BY_FIELD = {"queries": search_tables, "correlation": comparison_tables, "largest_difference": export_tables}
+"""A field that only one verb's result has -> what is printed of that result."""
