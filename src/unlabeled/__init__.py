@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from unlabeled.commands.inspect import inspect
     from unlabeled.commands.load import Encoder, load
     from unlabeled.commands.pretrain import pretrain
+    from unlabeled.commands.report import report
     from unlabeled.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "UserError", "__version__", "embed", "evaluate", "inspect", "load", "pretrain"]
+__all__ = ["Encoder", "UserError", "__version__", "embed", "evaluate", "inspect", "load", "pretrain", "report"]
 
 _HOMES = {
     "Encoder": "commands.load",
@@ -30,6 +31,7 @@ _HOMES = {
     "inspect": "commands.inspect",
     "load": "commands.load",
     "pretrain": "commands.pretrain",
+    "report": "commands.report",
 }
 
 

@@ -16,6 +16,7 @@ VERBS = {
     "pretrain": "learn an encoder from data without labels",
     "evaluate": "how good an encoder is, with labels or without, beside its baselines",
     "embed": "representations to .parquet, .npy or .npz",
+    "report": "one page to look at: curves, evaluation, map, neighbours, views",
     "inspect": "what a path holds, and what of it cannot be read",
     "methods": "what can be trained",
 }

@@ -140,7 +140,7 @@ def health(run: PathText, *, data: Any = None, limit: int = 10_000, seed: int = 
     load(folder.path)  # says first of all whether there is an encoder
     samples = data_of(folder, data)[0]
     ours, random = (health_of(folder, samples, limit, seed, random) for random in (False, True))
-    return Healthy(
+    result = Healthy(
         protocol="health",
         run=str(folder.path),
         n=min(limit, len(samples)),
@@ -149,6 +149,8 @@ def health(run: PathText, *, data: Any = None, limit: int = 10_000, seed: int = 
         warnings=ours.warnings(),
         seed=seed,
     )
+    folder.keep_evaluation("health", result)
+    return result
 
 
 def health_of(folder: "Run", samples: Any, limit: int, seed: int, random: bool = False) -> "Health":
@@ -223,7 +225,7 @@ def _labelled(
         results[which] = protocol(*split(train, tested, seed))
     details = {which: asdict(result) for which, result in results.items()}
     ours = details.pop("trained")
-    return Evaluated(
+    result = Evaluated(
         protocol=name,
         run=str(folder.path),
         metric="accuracy",
@@ -237,6 +239,8 @@ def _labelled(
         details=ours,
         baseline_details=details,
     )
+    folder.keep_evaluation(name, result)
+    return result
 
 
 def _drawn(samples: Any, limit: int, seed: int) -> Any:
