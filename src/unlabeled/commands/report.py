@@ -128,13 +128,13 @@ def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | N
             raise
         samples = None
         seen: Seen | str = f"The data is not there, so this cannot be shown: {problem}"
-        described = "data that is not there any more"
+        described, place = "data that is not there any more", str(folder.config()["data"] or "the built-in sample")
     else:
         seen = look(_source(folder, encoder, samples), limit)
-        described = describe(samples)
+        described, place = describe(samples), samples.place
     results, notes = _results(folder, samples, data, labels, limit)
     return Material(
-        facts=_facts(folder, encoder, described),
+        facts=_facts(folder, encoder, described, place),
         metrics=folder.metrics(),
         comparisons=[comparison(each) for each in results if "value" in each],
         label_free=[label_free(each) for each in results if "figures" in each],
@@ -179,7 +179,9 @@ def _results(
         return results, [] if results else ["Nothing was evaluated while the data was there."]
     if not any("value" in each for each in results):
         if samples.labels is None:
-            notes.append("The data has no labels; evaluate on data that has some: unlabeled evaluate knn RUN --data PATH.")
+            notes.append(
+                "The data has no labels; evaluate on data that has some: unlabeled evaluate knn RUN --data PATH."
+            )
         elif len(samples) > limit:
             notes.append(f"The data has more than {limit:,} samples; evaluate them first: unlabeled evaluate knn RUN.")
         else:
@@ -195,7 +197,7 @@ def _results(
     return results, notes
 
 
-def _facts(folder: "Run", encoder: "Encoder", described: str) -> "Facts":
+def _facts(folder: "Run", encoder: "Encoder", described: str, place: str) -> "Facts":
     """What was trained on what."""
     from unlabeled.report.material import Facts
 
@@ -208,6 +210,7 @@ def _facts(folder: "Run", encoder: "Encoder", described: str) -> "Facts":
         parameters=sum(each.numel() for each in encoder.module.parameters()),
         width=int(getattr(encoder.module, "width", 0)),
         data=described,
+        place=place,
         steps=about["step"],
         seconds=None if checkpoint is None else checkpoint.seconds,
         config=folder.config(),

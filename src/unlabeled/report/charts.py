@@ -9,23 +9,26 @@ from unlabeled.report.material import Row
 from unlabeled.report.words import words
 
 WIDTH, HEIGHT = 360, 190
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 8, 24
 
 
-def ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart), about `count`, that lie within low and high."""
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) within low and high: as many as there can be up to `most`."""
     if not high > low:
         return [low]
-    raw = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next((m * power for m in (1, 2, 5) if m * power >= raw * 0.999), 10 * power)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    for step in (power, 2 * power, 5 * power, 10 * power, 20 * power):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+    return [low, high]
 
 
 def tick_text(value: float, step: float) -> str:
     """A tick with as many digits as its neighbours need: `0.5`, `1.0`, `2e-05`, `1,500`."""
-    if value != 0 and abs(value) < 1e-3:
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3:
         return f"{value:.3g}".replace("e-0", "e-").replace("-", "−")
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) if 0 < step < 1 else 0
     return f"{value:,.{digits}f}".replace("-", "−")
@@ -66,7 +69,7 @@ def line_chart(name: str, points: Sequence[tuple[float, float]]) -> str:
     return (
         f'<figure class="chart" data-points="{shown(json.dumps(hover, separators=(",", ":"), ensure_ascii=False))}">'
         f"<figcaption><strong>{shown(about.title)}</strong>"
-        f'<output>{number(values[-1])}</output><small>{shown(about.unit)}</small></figcaption>'
+        f"<output>{number(values[-1])}</output><small>{shown(about.unit)}</small></figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{shown(said)}">'
         f'{_axes(across, up)}<path class="line" d="{_path(points, across, up)}"/>{end}'
         f'<g class="cursor"><line y1="{TOP}" y2="{HEIGHT - BOTTOM}"/><circle r="4"/></g></svg>'
@@ -95,12 +98,13 @@ def _axes(across: Scale, up: Scale) -> str:
         parts.append(f'<text class="y" x="{LEFT - 7}" y="{y + 3.5:.1f}">{tick_text(value, step)}</text>')
     for value in (place for place in ticks(across.low, across.high) if float(place).is_integer()):
         x = across(value)
-        parts.append(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>')
-        if x < WIDTH - RIGHT - 34:  # the name of the axis stands at its end
-            parts.append(f'<text class="x" x="{x:.1f}" y="{HEIGHT - 6}">{value:,.0f}</text>')
+        parts.append(
+            f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}"/>'
+        )
+        parts.append(f'<text class="x" x="{min(x, WIDTH - 14):.1f}" y="{HEIGHT - 6}">{value:,.0f}</text>')
     y = HEIGHT - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-    parts.append(f'<text class="name" x="{WIDTH - RIGHT}" y="{HEIGHT - 6}">step</text>')
+    parts.append(f'<text class="name" x="{LEFT - 7}" y="{HEIGHT - 6}">step</text>')
     return "".join(parts)
 
 
@@ -109,7 +113,9 @@ def interval_chart(row: Row, rows: Sequence[Row], ours: bool) -> str:
     ends = [end for one in rows for end in (one.value, *(one.interval or ()))]
     scale = Scale(min(0.0, *ends), max(1.0, *ends), 4, 196)
     low, high = row.interval or (row.value, row.value)
-    first = "" if ours else f'<line class="ours" x1="{scale(rows[0].value):.1f}" x2="{scale(rows[0].value):.1f}" y2="20"/>'
+    first = (
+        "" if ours else f'<line class="ours" x1="{scale(rows[0].value):.1f}" x2="{scale(rows[0].value):.1f}" y2="20"/>'
+    )
     said = f"{plain_name(row.name)} at {number(row.value)} of a scale from {number(scale.low)} to {number(scale.high)}"
     return (
         f'<svg class="interval{" first" if ours else ""}" viewBox="0 0 200 20" preserveAspectRatio="none" role="img" '

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unlabeled.report.markup import counted, number, percent, plain_name, script_data, shown
+from unlabeled.report.markup import counted, percent, plain_name, script_data, shown
 from unlabeled.report.material import Map, Query, Seen, Shown, Viewed
 from unlabeled.report.pictures import data_uri
 from unlabeled.report.sections import note, section
@@ -121,7 +121,7 @@ def _query(query: Query) -> str:
     cells = "".join(_neighbour(one, cosine, own) for one, cosine in query.neighbours)
     return (
         f'<div class="query"><figure class="own">{_picture(query.sample)}<figcaption>{_name(query.sample)}{told}'
-        f'</figcaption></figure><ol>{cells}</ol></div>'
+        f"</figcaption></figure><ol>{cells}</ol></div>"
     )
 
 
@@ -130,8 +130,8 @@ def _neighbour(one: Shown, cosine: float, own: str | None) -> str:
     mark = '<span class="cross" title="another class">✕</span> ' if other else ""
     label = "" if one.label is None else f"<span>{mark}{shown(one.label)}</span>"
     return (
-        f'<li{" class=other" if other else ""}><figure>{_picture(one)}<figcaption>{label}'
-        f"<small>{number(cosine) if cosine < 0.9995 else '1.000'}</small></figcaption></figure></li>"
+        f"<li{' class=other' if other else ''}><figure>{_picture(one)}<figcaption>{label}"
+        f"<small>{cosine:.3f}</small></figcaption></figure></li>"
     )
 
 

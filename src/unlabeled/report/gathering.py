@@ -17,8 +17,8 @@ from unlabeled.report.projection import project
 from unlabeled.training.loader import Views
 
 LIMIT = 10_000  # samples on the map; neighbours are looked for among the same
-QUERIES, NEIGHBOURS = 12, 7
-VIEWED, VIEWS = 6, 6
+QUERIES, NEIGHBOURS = 12, 8
+VIEWED, VIEWS = 6, 8
 SIDE = 96  # of pictures that stand alone
 
 

@@ -19,7 +19,8 @@ class Facts:
         encoder: its name.
         parameters: of the encoder.
         width: D, of a representation.
-        data: in words.
+        data: what it is, in words.
+        place: where it is.
         steps: done.
         seconds: of training, or None where no checkpoint says.
         config: the settings, by the names of their flags.
@@ -33,6 +34,7 @@ class Facts:
     parameters: int
     width: int
     data: str
+    place: str
     steps: int
     seconds: float | None
     config: dict[str, Any]

@@ -17,10 +17,12 @@ for (const figure of document.querySelectorAll(".chart")) {
     cursor.lastChild.setAttribute("cx", x);
     cursor.lastChild.setAttribute("cy", y);
     cursor.classList.add("on");
+    figure.classList.add("read");
     output.textContent = `${value} at step ${step}`;
   };
   const rest = () => {
     cursor.classList.remove("on");
+    figure.classList.remove("read");
     output.textContent = last;
   };
   const follow = (event) => {
@@ -117,15 +119,19 @@ if (plane) {
   };
   const drawPictures = (palette) => {
     const size = Math.max(20, Math.min(data.side, width / 22));
-    const taken = new Set();
+    const pitch = size + 3;
+    const cells = new Map(); // of each cell of a grid the sample nearest to its middle
     for (let place = 0; place < count; place++) {
       if (!shown(place)) continue;
       const [x, y] = where(place);
-      const cell = `${Math.floor(x / (size + 3))},${Math.floor(y / (size + 3))}`;
-      if (taken.has(cell)) continue;
-      taken.add(cell);
-      const left = Math.floor(x / (size + 3)) * (size + 3);
-      const top = Math.floor(y / (size + 3)) * (size + 3);
+      const [column, row] = [Math.floor(x / pitch), Math.floor(y / pitch)];
+      const distance = (x / pitch - column - 0.5) ** 2 + (y / pitch - row - 0.5) ** 2;
+      const cell = cells.get(`${column} ${row}`);
+      if (!cell || distance < cell.distance) cells.set(`${column} ${row}`, { place, column, row, distance });
+    }
+    for (const { place, column, row } of cells.values()) {
+      const left = column * pitch + 1.5;
+      const top = row * pitch + 1.5;
       if (data.classes.length) {
         brush.fillStyle = colour(palette, place);
         brush.fillRect(left - 1.5, top - 1.5, size + 3, size + 3);

@@ -3,7 +3,7 @@
 from unlabeled.report.charts import interval_chart, line_chart
 from unlabeled.report.markup import counted, number, percent, plain_name, shown
 from unlabeled.report.material import Comparison, Facts, LabelFree, Material, Row
-from unlabeled.report.words import words
+from unlabeled.report.words import WORDS, words
 from unlabeled.training.progress import duration
 
 LISTED = 100
@@ -40,29 +40,34 @@ def _tiles(material: Material) -> list[str]:
     tiles = []
     for comparison in sorted(material.comparisons, key=lambda each: each.protocol != "knn")[:2]:
         ours, *others = comparison.rows
-        beside = " · ".join(f"{plain_name(row.name)} {_value(row.value, comparison)}" for row in others[:2])
-        tiles.append(_tile(f"{_protocol(comparison.protocol)} {comparison.metric}", _value(ours.value, comparison), beside))
+        beside = [f"{plain_name(row.name)} {_value(row.value, comparison)}" for row in others[:2]]
+        tiles.append(
+            _tile(f"{_protocol(comparison.protocol)} {comparison.metric}", _value(ours.value, comparison), beside)
+        )
     for free in material.label_free:
         if "rankme" in free.figures:
-            beside = " · ".join(
+            beside = [
                 f"{plain_name(name)} {number(of['rankme'])}" for name, of in free.baselines.items() if "rankme" in of
-            )
+            ]
             tiles.append(_tile("Effective rank", number(free.figures["rankme"]), beside))
             signs = len(free.warnings)
-            tiles.append(_tile("Signs of collapse", str(signs) if signs else "none", "judged without labels", signs > 0))
+            tiles.append(
+                _tile("Signs of collapse", str(signs) if signs else "none", ["judged without labels"], signs > 0)
+            )
     losses = [line["loss"] for line in material.metrics if "loss" in line]
     if losses:
-        tiles.append(_tile("Loss", number(losses[-1]), f"{number(losses[0])} at the start"))
+        tiles.append(_tile("Loss", number(losses[-1]), [f"{number(losses[0])} at the start"]))
     return tiles
 
 
-def _tile(name: str, value: str, beside: str, alarm: bool = False) -> str:
+def _tile(name: str, value: str, beside: list[str], alarm: bool = False) -> str:
     kind = ' class="alarm"' if alarm else ""
-    return f"<li{kind}><span>{shown(name)}</span><strong>{value}</strong><small>{beside}</small></li>"
+    lines = "".join(f"<small>{line}</small>" for line in beside)
+    return f"<li{kind}><span>{shown(name)}</span><strong>{value}</strong>{lines}</li>"
 
 
 def _protocol(name: str) -> str:
-    return "k-NN" if name == "knn" else name
+    return "k-NN" if name == "knn" else name.replace("_", " ").capitalize()
 
 
 def _value(value: float, comparison: Comparison) -> str:
@@ -77,7 +82,9 @@ def evaluation(material: Material) -> str:
         "and the raw input without a network. Lines are 95 % intervals over test samples.</p>"
     )
     return section(
-        "evaluation", "How good it is, with labels", (how if tables else "") + tables + "".join(map(note, material.notes))
+        "evaluation",
+        "How good it is, with labels",
+        (how if tables else "") + tables + "".join(map(note, material.notes)),
     )
 
 
@@ -92,7 +99,7 @@ def _comparison(comparison: Comparison) -> str:
 
 
 def _row(row: Row, comparison: Comparison, ours: bool) -> str:
-    between = " to ".join(number(end) for end in row.interval) if row.interval else "–"
+    between = " to ".join(_value(end, comparison) for end in row.interval) if row.interval else "–"
     return (
         f'<tr{" class=ours" if ours else ""}><th scope="row">{plain_name(row.name)}</th>'
         f'<td class="figure">{_value(row.value, comparison)}</td><td class="range">{between}</td>'
@@ -123,7 +130,7 @@ def _label_free(free: LabelFree) -> str:
             f'<td class="figure ours">{number(value)}</td>{beside}</tr>'
         )
     return (
-        f'{said}<div class="scroll"><table class="figures"><caption>{plain_name(free.protocol)} '
+        f'{said}<div class="scroll"><table class="figures"><caption>{shown(_protocol(free.protocol))} '
         f"<small>{counted(free.samples, 'sample', 'samples')}, no labels used</small></caption><thead><tr>"
         f'<th scope="col">figure</th><th scope="col" class="figure">this run</th>{others}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -133,7 +140,8 @@ def _label_free(free: LabelFree) -> str:
 def training(material: Material) -> str:
     """A chart for every figure that was logged, and all of them as a table."""
     lines = material.metrics
-    names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in ("step", "epoch")]
+    logged = dict.fromkeys(name for line in lines for name in line if name not in ("step", "epoch"))
+    names = sorted(logged, key=lambda name: list(WORDS).index(name) if name in WORDS else len(WORDS))
     if not names:
         return section("training", "Training", note("No figures were logged."))
     charts = {name: line_chart(name, [(line["step"], line[name]) for line in lines if name in line]) for name in names}
@@ -167,7 +175,7 @@ def facts(about: Facts) -> str:
     took = "unknown" if about.seconds is None else duration(about.seconds)
     main = {
         "method": about.method, "encoder": about.encoder, "parameters": f"{about.parameters:,}",
-        "representation": f"{about.width:,} numbers a sample", "data": about.data, "modality": about.modality,
+        "representation": f"{about.width:,} numbers a sample", "data": about.data, "place": about.place, "modality": about.modality,
         "steps": f"{about.steps:,}", "training time": took, "seed": str(about.config.get("seed", "–")),
     }  # fmt: skip
     machine = {
@@ -189,9 +197,10 @@ def _pairs(title: str, pairs: dict[str, str]) -> str:
 
 
 def flat(config: dict[str, object], prefix: str = "") -> dict[str, str]:
-    """`{"views": {"flip": True}}` to `{"views.flip": "true"}`."""
+    """`{"views": {"crop_area": [0.1, 1.0]}}` to `{"views.crop-area": "0.1, 1.0"}`, as the flags are called."""
     pairs: dict[str, str] = {}
-    for name, value in config.items():
+    for key, value in config.items():
+        name = str(key).replace("_", "-")
         if isinstance(value, dict) and value:
             pairs |= flat(value, f"{prefix}{name}.")
         elif isinstance(value, list):
@@ -201,7 +210,7 @@ def flat(config: dict[str, object], prefix: str = "") -> dict[str, str]:
         elif isinstance(value, float):
             pairs[prefix + name] = f"{value:g}"
         else:
-            pairs[prefix + name] = "by default" if value in (None, {}) else str(value)
+            pairs[prefix + name] = "–" if value in (None, {}) else str(value)
     return pairs
 
 
@@ -210,7 +219,9 @@ def skipped(left_out: list[tuple[str, str]]) -> str:
     title = "What was skipped, and why"
     if not left_out:
         return section("skipped", title, "<p>Nothing: every sample could be read.</p>")
-    rows = "".join(f'<tr><th scope="row">{shown(name)}</th><td>{shown(why)}</td></tr>' for name, why in left_out[:LISTED])
+    rows = "".join(
+        f'<tr><th scope="row">{shown(name)}</th><td>{shown(why)}</td></tr>' for name, why in left_out[:LISTED]
+    )
     rest = len(left_out) - LISTED
     more = f" The first {LISTED} are shown; {rest:,} more are in skipped.txt of the run." if rest > 0 else ""
     return section(

@@ -23,8 +23,8 @@ WORDS = {
     "learning_rate": Words("Learning rate", "per step", "The size of the optimiser's steps."),
     "samples_per_second": Words("Speed", "samples a second", "How fast training was."),
     "rankme": Words(
-        "Effective rank (RankMe)", "dimensions",
-        "How many dimensions the embeddings really use; of two runs of one method, the higher is usually the better.",
+        "Effective rank", "dimensions",
+        "RankMe: how many dimensions the embeddings really use; of two runs of one method, the higher is usually the better.",
     ),
     "uniformity": Words(
         "Uniformity", "log kernel",
