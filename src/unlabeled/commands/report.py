@@ -87,7 +87,7 @@ def report(
         samples=0 if isinstance(seen, str) else seen.samples,
         mapped=0 if plane is None else len(plane.names),
         skipped=len(material.skipped),
-        evaluations=[each.protocol for each in (*material.comparisons, *material.label_free)],
+        evaluations=[each.protocol for each in material.comparisons] + [each.protocol for each in material.label_free],
         notes=material.notes + absent,
     )
 

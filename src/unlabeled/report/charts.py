@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 10, 8, 24
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) within low and high: as many as there can be up to `most`."""
+    """Round numbers (1, 2 or 5 times a power of ten apart) within low and high: as many as can be up to `most`."""
     if not high > low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
@@ -35,12 +35,13 @@ def tick_text(value: float, step: float) -> str:
 
 
 class Scale:
-    """A linear map from values to pixels."""
+    """A linear map from values to pixels: `low` lands on `start` and `high` on `stop`."""
 
     def __init__(self, low: float, high: float, start: float, stop: float) -> None:
         self.low, self.high, self.start, self.stop = low, high, start, stop
 
     def __call__(self, value: float) -> float:
+        """The pixel of a value; the middle where all values are one."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
         return self.start + share * (self.stop - self.start)
 

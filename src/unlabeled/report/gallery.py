@@ -30,12 +30,14 @@ def plane(seen: Seen | str) -> str:
         f"{_how(seen, drawn)}"
         '<noscript><p class="note">The map is drawn by a script, and scripts are off here.</p></noscript>'
         f'<div class="map"><div class="stage"><canvas id="plane" tabindex="0" role="img" aria-label="{names}" '
-        'aria-describedby="map-help"></canvas><div class="tip" id="tip" hidden><canvas></canvas><b></b><span></span></div>'
-        '</div><div class="aside"><div class="switch" role="group" aria-label="What the map shows">'
+        'aria-describedby="map-help"></canvas>'
+        '<div class="tip" id="tip" hidden><canvas></canvas><b></b><span></span></div></div>'
+        '<div class="aside"><div class="switch" role="group" aria-label="What the map shows">'
         '<button type="button" id="dots" aria-pressed="true">Dots</button>'
         '<button type="button" id="pictures" aria-pressed="false">Pictures</button></div>'
-        f'{legend}<p id="map-help" class="quiet">Point at a sample or tap it to see it. With the keyboard: focus the map, '
-        'then the arrow keys.</p><p id="map-live" class="unseen" aria-live="polite"></p></div></div>'
+        f'{legend}<p id="map-help" class="quiet">Point at a sample or tap it to see it. '
+        "With the keyboard: focus the map, then the arrow keys.</p>"
+        '<p id="map-live" class="unseen" aria-live="polite"></p></div></div>'
         f'<img id="map-sheet" hidden alt="" src="{data_uri(drawn.sheet.content)}">'
         f'<script type="application/json" id="map-data">{script_data(_data(drawn))}</script>',
     )
@@ -151,8 +153,8 @@ def views(seen: Seen | str) -> str:
     if isinstance(seen, str):
         return section("views", title, note(seen))
     how = (
-        "<p>At the left a sample, beside it views as the first epochs draw them. The method asks that views of one sample "
-        "be alike to the encoder: what differs among them, it learns to ignore.</p>"
+        "<p>Samples, and beside each the views that the first epochs draw of it: what training looks at in its place. "
+        "Where a method asks that views of one sample be alike, the encoder learns to ignore what sets them apart.</p>"
     )
     return section("views", title, f'{how}<div class="queries">{"".join(map(_viewed, seen.views))}</div>')
 
@@ -163,6 +165,6 @@ def _viewed(viewed: Viewed) -> str:
         for place, view in enumerate(viewed.views, 1)
     )
     return (
-        f'<div class="query"><figure class="own">{_picture(viewed.sample)}<figcaption>{_name(viewed.sample)}</figcaption>'
-        f"</figure><ol>{cells}</ol></div>"
+        f'<div class="query"><figure class="own">{_picture(viewed.sample)}'
+        f"<figcaption>{_name(viewed.sample)}</figcaption></figure><ol>{cells}</ol></div>"
     )

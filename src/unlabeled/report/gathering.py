@@ -144,4 +144,5 @@ def _labels(source: Source, places: np.ndarray) -> np.ndarray:
     """Labels of `places`, -1 where unknown."""
     if source.samples.labels is None:
         return np.full(len(places), -1, np.int64)
-    return np.asarray(source.samples.labels, np.int64)[places]
+    labels: np.ndarray = np.asarray(source.samples.labels, np.int64)[places]
+    return labels

@@ -22,9 +22,7 @@ def number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
-    if size == 0 or (float(value).is_integer() and size < 1e15):
-        text = f"{value:,.0f}"
-    elif size >= 1000:
+    if size >= 1000 or float(value).is_integer():
         text = f"{value:,.0f}"
     elif size >= 1:
         text = f"{value:.4g}"

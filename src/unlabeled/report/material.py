@@ -52,12 +52,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One labelled protocol: the run's figure in the first row, then its baselines."""
+    """One labelled protocol.
+
+    Args:
+        protocol: its name.
+        metric: what the rows' values are.
+        rows: the run in the first, then its baselines.
+        note: on how many samples, and with which settings.
+        details: any further figures by name, for each row a value, or None where it has none.
+    """
 
     protocol: str
     metric: str
     rows: list[Row]
     note: str
+    details: dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def page(material: Material) -> str:
         sections.skipped(material.skipped),
         sections.facts(material.facts),
     )
+    version = shown(material.facts.environment.get("packages", {}).get("unlabeled", ""))
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title in MENU.items())
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -42,7 +43,7 @@ def page(material: Material) -> str:
         f'<title>{shown(material.facts.name)} · unlabeled report</title><link rel="icon" href="data:,">'
         f"<style>{style}</style></head><body>\n"
         f'{sections.header(material)}<nav aria-label="Sections">{links}</nav><main>{chr(10).join(body)}</main>'
-        f"<footer><p>Written by unlabeled {shown(material.facts.environment.get('packages', {}).get('unlabeled', ''))}. "
+        f"<footer><p>A run of unlabeled {version}. "
         "This file holds all it shows and loads nothing.</p></footer>\n"
         f"<script>{script}</script></body></html>\n"
     )

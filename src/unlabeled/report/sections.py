@@ -42,7 +42,9 @@ def _tiles(material: Material) -> list[str]:
         ours, *others = comparison.rows
         beside = [f"{plain_name(row.name)} {_value(row.value, comparison)}" for row in others[:2]]
         tiles.append(
-            _tile(f"{_protocol(comparison.protocol)} {comparison.metric}", _value(ours.value, comparison), beside)
+            _tile(
+                f"{_protocol(comparison.protocol)} {_words(comparison.metric)}", _value(ours.value, comparison), beside
+            )
         )
     for free in material.label_free:
         if "rankme" in free.figures:
@@ -70,16 +72,21 @@ def _protocol(name: str) -> str:
     return "k-NN" if name == "knn" else name.replace("_", " ").capitalize()
 
 
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
 def _value(value: float, comparison: Comparison) -> str:
-    return percent(value) if comparison.metric == "accuracy" else number(value)
+    share = "accuracy" in comparison.metric or comparison.metric.startswith("recall")
+    return percent(value) if share else number(value)
 
 
 def evaluation(material: Material) -> str:
     """Labelled protocols beside their baselines."""
     tables = "".join(_comparison(each) for each in material.comparisons)
     how = (
-        "<p>Each protocol was run alike on this encoder and on what it must beat: the same network with random weights, "
-        "and the raw input without a network. Lines are 95 % intervals over test samples.</p>"
+        "<p>Each protocol was run alike on this encoder and on what it must beat: the same network with random "
+        "weights, and the raw input without a network. Lines are 95 % intervals over test samples.</p>"
     )
     return section(
         "evaluation",
@@ -92,9 +99,29 @@ def _comparison(comparison: Comparison) -> str:
     head = f"{shown(_protocol(comparison.protocol))} <small>{shown(comparison.note)}</small>"
     rows = "".join(_row(row, comparison, place == 0) for place, row in enumerate(comparison.rows))
     return (
-        f'<div class="scroll"><table class="comparison"><caption>{head}</caption><thead><tr><th scope="col">encoder</th>'
-        f'<th scope="col" class="figure">{shown(comparison.metric)}</th><th scope="col" class="range">95 % interval</th>'
+        f'<div class="scroll"><table class="comparison"><caption>{head}</caption><thead><tr>'
+        f'<th scope="col">encoder</th><th scope="col" class="figure">{plain_name(comparison.metric)}</th>'
+        '<th scope="col" class="range">95 % interval</th>'
         f'<th scope="col"><span class="unseen">on a scale</span></th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f"{_details(comparison)}"
+    )
+
+
+def _details(comparison: Comparison) -> str:
+    """All further figures of a protocol, folded."""
+    if not comparison.details:
+        return ""
+    head = "".join(f'<th scope="col" class="figure">{plain_name(row.name)}</th>' for row in comparison.rows)
+    rows = "".join(
+        f'<tr><th scope="row">{shown(name)}</th>'
+        + "".join(f'<td class="figure">{number(value)}</td>' for value in values)
+        + "</tr>"
+        for name, values in comparison.details.items()
+    )
+    return (
+        f"<details><summary>All figures of {shown(_protocol(comparison.protocol))}</summary>"
+        f'<div class="scroll"><table class="small"><thead><tr><th scope="col">figure</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></details>"
     )
 
 
@@ -158,8 +185,8 @@ def training(material: Material) -> str:
     )
     table = (
         f"<details><summary>The same as a table ({counted(len(lines), 'line', 'lines')})</summary>"
-        f'<div class="scroll tall" tabindex="0"><table class="numbers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
-        f"</table></div></details>"
+        f'<div class="scroll tall" tabindex="0"><table class="numbers"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></details>"
     )
     return section("training", "Training", body + table)
 
@@ -175,7 +202,8 @@ def facts(about: Facts) -> str:
     took = "unknown" if about.seconds is None else duration(about.seconds)
     main = {
         "method": about.method, "encoder": about.encoder, "parameters": f"{about.parameters:,}",
-        "representation": f"{about.width:,} numbers a sample", "data": about.data, "place": about.place, "modality": about.modality,
+        "representation": f"{about.width:,} numbers a sample", "data": about.data, "place": about.place,
+        "modality": about.modality,
         "steps": f"{about.steps:,}", "training time": took, "seed": str(about.config.get("seed", "–")),
     }  # fmt: skip
     machine = {
@@ -228,6 +256,6 @@ def skipped(left_out: list[tuple[str, str]]) -> str:
         "skipped",
         title,
         f"<p>{counted(len(left_out), 'sample was', 'samples were')} left out.{more}</p>"
-        f'<div class="scroll"><table class="skipped"><thead><tr><th scope="col">sample</th><th scope="col">why</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>",
+        '<div class="scroll"><table class="skipped"><thead><tr><th scope="col">sample</th><th scope="col">why</th>'
+        f"</tr></thead><tbody>{rows}</tbody></table></div>",
     )

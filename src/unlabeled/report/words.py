@@ -24,7 +24,7 @@ WORDS = {
     "samples_per_second": Words("Speed", "samples a second", "How fast training was."),
     "rankme": Words(
         "Effective rank", "dimensions",
-        "RankMe: how many dimensions the embeddings really use; of two runs of one method, the higher is usually the better.",
+        "RankMe: how many dimensions the embeddings really use; within one method, more is usually better.",
     ),
     "uniformity": Words(
         "Uniformity", "log kernel",
@@ -51,6 +51,18 @@ WORDS = {
     "top_variance_share": Words(
         "Largest direction", "share of variance", "What one direction holds of all variance; above 0.9 is collapse.",
     ),
+    "zipf_kl": Words(
+        "Distance to Zipf's law", "nats",
+        "How far the sizes of clusters, softly counted, are from Zipf's law; lower is usually better.",
+    ),
+    "zipf_kl_hard": Words("The same of whole counts", "nats", "Each sample counted for its nearest cluster alone."),
+    "zipf_certainty": Words(
+        "Certainty of the clusters", "share", "What a sample gives its nearest cluster; near 1 soft counts are whole ones.",
+    ),
+    "lidar": Words(
+        "LiDAR", "dimensions", "How many directions tell samples apart in spite of their views; more is usually better.",
+    ),
+    "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
 }  # fmt: skip
