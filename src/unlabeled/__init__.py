@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from unlabeled.commands.inspect import inspect
     from unlabeled.commands.load import Encoder, load
     from unlabeled.commands.pretrain import pretrain
+    from unlabeled.commands.report import report
     from unlabeled.commands.search import search
     from unlabeled.errors import UserError
 
 __version__ = "0.1.0"
 __all__ = [
     "Encoder", "UserError", "__version__", "compare", "embed", "evaluate", "export", "inspect", "load", "pretrain",
-    "search",
+    "report", "search",
 ]  # fmt: skip
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "inspect": "commands.inspect",
     "load": "commands.load",
     "pretrain": "commands.pretrain",
+    "report": "commands.report",
     "search": "commands.search",
 }
 

@@ -20,6 +20,7 @@ VERBS = {
     "search": "what in the data is nearest to a picture, or to each of a folder",
     "compare": "runs beside each other, ranked without labels and with",
     "export": "the encoder for other programs: safetensors, ONNX, timm",
+    "report": "one page to look at: curves, evaluation, map, neighbours, views",
     "inspect": "what a path holds, and what of it cannot be read",
     "methods": "what can be trained",
 }

@@ -8,13 +8,16 @@
     tensorboard/          event files with the figures of metrics.jsonl, where asked for
     skipped.txt           samples that could not be read, and why
     environment.json      versions, machine, threads
+    evaluations/          the last result of each protocol
 
 Nothing here is ever unpickled; every file but the growing ones is written beside and renamed.
 """
 
+import hashlib
 import json
 import os
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unlabeled.distributed import rank
 from unlabeled.errors import UserError
 from unlabeled.training.checkpoints import Checkpoint, load, save, write_atomically
 
@@ -182,11 +186,55 @@ class Run:
         """
         return read_weights(self.path / "encoder.safetensors")
 
+    # --- what was found out about it --------------------------------------------------------------------------------
+
+    def keep_evaluation(self, protocol: str, result: Any) -> None:
+        """Keep the result of a protocol (a dataclass) in place of the one before, on the first process."""
+        if rank() == 0:
+            (self.path / "evaluations").mkdir(exist_ok=True)
+            kept = {"encoder": self._encoder_digest(), "result": as_kept(result)}
+            self._write(f"evaluations/{protocol}.json", json.dumps(kept, indent=2))
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The results that are kept, by name of protocol; those of an encoder that has since trained on are left out.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        found = []
+        for path in sorted((self.path / "evaluations").glob("*.json")):
+            try:
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                encoder, result = kept["encoder"], dict(kept["result"])
+            except (ValueError, TypeError, KeyError):
+                raise UserError(f"{path} cannot be read; delete it and evaluate again.") from None
+            if encoder == self._encoder_digest():
+                found.append(result)
+        return found
+
+    def environment(self) -> dict[str, Any]:
+        """What environment.json says of the machine it was trained on; nothing where the file is absent or damaged."""
+        try:
+            found = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _encoder_digest(self) -> str:
+        with (self.path / "encoder.safetensors").open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
     def _write(self, name: str, text: str) -> None:
         def write(beside: Path) -> None:
             beside.write_text(text, encoding="utf-8")
 
         write_atomically(self.path / name, write)
+
+
+def as_kept(result: Any) -> dict[str, Any]:
+    """A dataclass as JSON gives it back: plain numbers, and lists for tuples."""
+    kept: dict[str, Any] = json.loads(json.dumps(asdict(result), default=lambda value: value.item()))
+    return kept
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -106,7 +106,7 @@ def compare(
     Raises:
         UserError: no run, a run given twice, a folder that is no run or has no encoder, or data that does not fit.
     """
-    from unlabeled.commands.evaluate import health_of
+    from unlabeled.commands.health import health_of
     from unlabeled.commands.load import data_of
 
     folders = _opened(runs)

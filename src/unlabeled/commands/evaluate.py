@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from unlabeled.commands.health import Healthy, health, health_of
+from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 
-__all__ = ["PROTOCOLS", "Evaluated", "Healthy", "evaluate", "health", "health_of"]
+__all__ = ["PROTOCOLS", "Evaluated", "Healthy", "evaluate", "health"]
 
 
 def knn(

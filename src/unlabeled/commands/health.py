@@ -92,7 +92,7 @@ def health(
     if lidar_samples:
         details |= {"lidar_samples": min(lidar_samples, len(samples)), "lidar_views": lidar_views}
         details |= {"lidar_delta": lidar_delta, "lidar_relative": lidar_relative}
-    return Healthy(
+    result = Healthy(
         protocol="health",
         run=str(folder.path),
         n=min(limit, len(samples)),
@@ -102,6 +102,8 @@ def health(
         seed=seed,
         details=details,
     )
+    folder.keep_evaluation("health", result)
+    return result
 
 
 def health_of(

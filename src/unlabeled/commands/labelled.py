@@ -102,7 +102,7 @@ class Labelled:
             results["random_labels"] = guess(*pair)
         details = {which: asdict(result) for which, result in results.items()}
         ours = details.pop("trained")
-        return Evaluated(
+        result = Evaluated(
             protocol=name,
             run=str(folder.path),
             metric=metric,
@@ -116,6 +116,8 @@ class Labelled:
             details=ours,
             baseline_details=details,
         )
+        folder.keep_evaluation(name, result)
+        return result
 
 
 def _matched(samples: Any, tested: Any) -> Any:

@@ -180,7 +180,7 @@ def _announce(session: "Session") -> None:
 
 def _result(session: "Session") -> Pretrained:
     """The run in figures; its health is measured over at most 2,000 samples, by all processes together."""
-    from unlabeled.commands.evaluate import health_of
+    from unlabeled.commands.health import health_of
 
     loop, samples, seed = session.loop, session.samples, session.settings.seed
     health = health_of(session.run, samples, 2000, seed).figures()

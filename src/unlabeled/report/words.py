@@ -1,0 +1,74 @@
+"""The figures that a run logs and that `evaluate` gives, in plain words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """One figure.
+
+    Args:
+        title: a few words, for a heading.
+        unit: what it is counted in.
+        meaning: one sentence: what it says and what is good.
+    """
+
+    title: str
+    unit: str
+    meaning: str
+
+
+WORDS = {
+    "loss": Words("Loss", "nats", "The sum that training makes small; figures of two methods cannot be compared."),
+    "learning_rate": Words("Learning rate", "per step", "The size of the optimiser's steps."),
+    "samples_per_second": Words("Speed", "samples a second", "How fast training was."),
+    "rankme": Words(
+        "Effective rank", "dimensions",
+        "RankMe: how many dimensions the embeddings really use; within one method, more is usually better.",
+    ),
+    "uniformity": Words(
+        "Uniformity", "log kernel",
+        "How evenly embeddings cover the sphere; 0 is one point, about −4 is everywhere.",
+    ),
+    "alignment": Words(
+        "Alignment", "squared distance",
+        "How far two views of one sample lie apart; 0 is the same place, 2 is unrelated.",
+    ),
+    "mean_cosine": Words(
+        "Mean cosine", "cosine",
+        "How alike two different samples look to the encoder; near 0 is good, 1 is collapse.",
+    ),
+    "spread": Words("Spread", "of 1", "How much normalised embeddings vary; 1 in all directions alike, 0 is collapse."),
+    "alpha": Words(
+        "Decay of the spectrum (α)", "exponent",
+        "How fast the variance falls from direction to direction; about 1 is the sweet spot.",
+    ),
+    "alpha_r2": Words("Fit of α", "R²", "How well that decay is a power law; below 0.95, α means nothing."),
+    "dead_dimensions": Words("Dead dimensions", "share", "Dimensions that hardly vary; 0 is best."),
+    "participation_ratio": Words(
+        "Participation ratio", "dimensions", "A stricter count of the directions in use; below 2 is collapse.",
+    ),
+    "top_variance_share": Words(
+        "Largest direction", "share of variance", "What one direction holds of all variance; above 0.9 is collapse.",
+    ),
+    "zipf_kl": Words(
+        "Distance to Zipf's law", "nats",
+        "How far the sizes of clusters, softly counted, are from Zipf's law; lower is usually better.",
+    ),
+    "zipf_kl_hard": Words("The same of whole counts", "nats", "Each sample counted for its nearest cluster alone."),
+    "zipf_certainty": Words(
+        "Certainty of the clusters", "share", "What a sample gives its nearest cluster; near 1 soft is whole.",
+    ),
+    "lidar": Words(
+        "LiDAR", "dimensions", "How many directions tell samples apart in spite of their views; more is better.",
+    ),
+    "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
+    "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
+    "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
+}  # fmt: skip
+"""Name to words; what is not here is shown by its name."""
+
+
+def words(name: str) -> Words:
+    """The words of a figure, its name's own where there are none."""
+    return WORDS.get(name, Words(name.replace("_", " ").capitalize(), "", ""))
