@@ -1,14 +1,25 @@
-"""`make bench`: every benchmark, written to docs/performance.md."""
+"""`make bench`: every benchmark, or those named, each written to its section of docs/performance.md.
 
+    python benchmarks/run.py [NAME ...]
+
+Peers that a table compares with (lightly, albumentations) are timed where they are installed; nothing depends on them.
+"""
+
+import argparse
 import sys
 from pathlib import Path
 
 import contrastive
+import protocols
 import startup
 import training_step
 
 import views
 from unlabeled.run import environment
+
+BENCHMARKS = {each.__name__: each for each in (startup, views, contrastive, training_step, protocols)}
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
 HEAD = """# Performance
 
@@ -17,16 +28,26 @@ its time against the limit's in the same round, which is what to compare between
 """
 
 
+def sections(page: str) -> dict[str, str]:
+    """The sections of the page by their titles, in order."""
+    parts = page.split("\n## ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2].strip("\n") for part in parts}
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
     about = environment()
     where = f"{' and '.join(about['devices'])} ({about['machine']}), {about['threads']} threads"
-    lines = [HEAD, f"Here: {where}, torch {about['packages']['torch']}.", ""]
-    for benchmark in (startup, views, contrastive, training_step):
-        print(f"{benchmark.__name__} ...", file=sys.stderr)
-        lines += benchmark.run()
-    page = Path(__file__).parent.parent / "docs" / "performance.md"
-    page.write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(lines))
+    for name in names:
+        print(f"{name} ...", file=sys.stderr)
+        title, *lines = BENCHMARKS[name].run()
+        text = "\n".join([f"Here: {where}, torch {about['packages']['torch']}.", *lines]).strip("\n")
+        print(f"{title}\n\n{text}")
+        kept = sections(PAGE.read_text(encoding="utf-8")) | {title.removeprefix("## "): text}
+        page = "\n".join([HEAD, *(f"## {heading}\n\n{body}\n" for heading, body in kept.items())])
+        PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

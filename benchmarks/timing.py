@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 
 def interleaved(candidates: dict[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[float]]:
@@ -14,6 +14,28 @@ def interleaved(candidates: dict[str, Callable[[], object]], rounds: int, warmup
             run()
             if number >= warmup:
                 seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def steady(
+    candidates: dict[str, Callable[[], Generator[None]]], rounds: int, warmup: int, steps: int
+) -> dict[str, list[float]]:
+    """Seconds a step of loops in their steady state, where workers neither idle nor run ahead of what is timed.
+
+    In each round every loop is started afresh, makes `warmup` steps that are not counted and `steps`
+    that are, and is closed, so that nothing of it runs on beside the next.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, start in candidates.items():
+            loop = start()
+            for _ in range(warmup):
+                next(loop)
+            began = time.perf_counter()
+            for _ in range(steps):
+                next(loop)
+            seconds[name].append((time.perf_counter() - began) / steps)
+            loop.close()
     return seconds
 
 

@@ -16,7 +16,7 @@ LINE = [
     {"training", "run", "modalities"},
     {"methods", "evaluation", "report"},
     {"commands"},
-    {"cli", "parsing", "__init__", "__main__"},
+    {"cli", "parsing", "sklearn", "__init__", "__main__"},
 ]
 """From the bottom up: each may import what is below it, and what stands beside it."""
 
@@ -84,6 +84,7 @@ def test_the_check_sees_an_import_that_runs_up(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "words",
     [["--help"], ["pretrain", "--help"], ["evaluate", "--help"], ["evaluate", "knn", "--help"], ["embed", "--help"],
+     ["search", "--help"], ["compare", "--help"], ["export", "--help"],
      ["inspect", "--help"], ["methods", "--help"], ["methods"]],
     ids=" ".join,
 )  # fmt: skip

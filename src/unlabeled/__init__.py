@@ -12,24 +12,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unlabeled.commands.compare import compare
     from unlabeled.commands.embed import embed
     from unlabeled.commands.evaluate import evaluate
+    from unlabeled.commands.export import export
     from unlabeled.commands.inspect import inspect
     from unlabeled.commands.load import Encoder, load
     from unlabeled.commands.pretrain import pretrain
+    from unlabeled.commands.search import search
     from unlabeled.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "UserError", "__version__", "embed", "evaluate", "inspect", "load", "pretrain"]
+__all__ = [
+    "Encoder", "UserError", "__version__", "compare", "embed", "evaluate", "export", "inspect", "load", "pretrain",
+    "search",
+]  # fmt: skip
 
 _HOMES = {
     "Encoder": "commands.load",
     "UserError": "errors",
+    "compare": "commands.compare",
     "embed": "commands.embed",
     "evaluate": "commands.evaluate",
+    "export": "commands.export",
     "inspect": "commands.inspect",
     "load": "commands.load",
     "pretrain": "commands.pretrain",
+    "search": "commands.search",
 }
 
 

@@ -17,6 +17,9 @@ VERBS = {
     "pretrain": "learn an encoder from data without labels",
     "evaluate": "how good an encoder is, with labels or without, beside its baselines",
     "embed": "representations to .parquet, .npy or .npz",
+    "search": "what in the data is nearest to a picture, or to each of a folder",
+    "compare": "runs beside each other, ranked without labels and with",
+    "export": "the encoder for other programs: safetensors, ONNX, timm",
     "inspect": "what a path holds, and what of it cannot be read",
     "methods": "what can be trained",
 }

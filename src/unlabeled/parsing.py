@@ -66,6 +66,9 @@ class Parser(jsonargparse.ArgumentParser):
                 options["required"] = True
             if parameter.default is False:
                 group.add_argument(flag, action="store_true", default=False, **options)
+            elif get_args(hints[name])[1:] == (Ellipsis,):  # a tuple of any length: --k 1 5 10
+                kind = get_args(hints[name])[0]
+                group.add_argument(flag, nargs="+", type=kind, default=list(parameter.default), **options)
             else:
                 default = None if parameter.default is parameter.empty else parameter.default
                 group.add_argument(flag, type=_typed(hints[name]), default=default, **options)
@@ -97,7 +100,9 @@ def parse(verb: str, words: Sequence[str]) -> Any:
         from unlabeled.training.launching import join
 
         join(options.get("devices") or 1)
-    return call(**options)
+    many = [each.name for each in inspect.signature(call).parameters.values() if each.kind is each.VAR_POSITIONAL]
+    several = [value for name in many for value in options.pop(name)]  # of `*runs`
+    return call(*several, **options)
 
 
 def _plain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
@@ -111,7 +116,7 @@ def _evaluate(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     from unlabeled.commands.evaluate import PROTOCOLS
 
     if not words or words[0].startswith("-"):
-        lines = "\n".join(f"  {name:<8} {_description(each).splitlines()[0]}" for name, each in PROTOCOLS.items())
+        lines = "\n".join(f"  {name:<10} {_description(each).splitlines()[0]}" for name, each in PROTOCOLS.items())
         text = "Evaluate a run.\n\nExample: unlabeled evaluate knn runs/photos\n\nprotocols:\n" + lines
         return _needs("evaluate", "PROTOCOL", PROTOCOLS), Parser("unlabeled evaluate PROTOCOL RUN", text, words)
     protocol, *rest = words
@@ -152,17 +157,20 @@ BUILDERS: dict[str, Callable[[str, list[str]], tuple[Callable[..., Any], Parser]
 
 
 def _parser_of(function: Callable[..., Any], program: str, words: list[str]) -> Parser:
-    places = [p.name for p in inspect.signature(function).parameters.values() if _stands_alone(p)]
-    parser = Parser(f"{program} {' '.join(name.upper() for name in places)}".rstrip(), _description(function), words)
-    for name in places:
-        parser.add_argument(name, type=str, help=parser.helps(function).get(name))
-    parser.add_function(function, places, "flags")
+    places = [p for p in inspect.signature(function).parameters.values() if _stands_alone(p)]
+    shown = [p.name.upper() + ("..." if p.kind is p.VAR_POSITIONAL else "") for p in places]
+    parser = Parser(f"{program} {' '.join(shown)}".rstrip(), _description(function), words)
+    for place in places:
+        many: dict[str, Any] = {"nargs": "+"} if place.kind is place.VAR_POSITIONAL else {}
+        parser.add_argument(place.name, type=str, help=parser.helps(function).get(place.name), **many)
+    parser.add_function(function, [place.name for place in places], "flags")
     return parser
 
 
 def _stands_alone(parameter: inspect.Parameter) -> bool:
-    """Arguments without a default that need no name."""
-    return parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty
+    """Arguments without a default that need no name, and any number of them (`*runs`)."""
+    places = parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL
+    return parameter.kind in places and parameter.default is parameter.empty
 
 
 def _description(function: Callable[..., Any]) -> str:

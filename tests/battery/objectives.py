@@ -26,7 +26,6 @@ class Case:
 
 CASES: dict[str, Case] = {
     "nt_xent": Case(objectives.nt_xent),
-    "nt_xent_by_blocks": Case(lambda *views: objectives.nt_xent_by_blocks(*views, block=3)),
 }
 """Name in `unlabeled.objectives` to case: a new objective adds its line here and is checked."""
 

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from unlabeled.errors import UserError
 from unlabeled.evaluation import health as module
-from unlabeled.evaluation.health import health
+from unlabeled.evaluation.health import health, views_rank
 from unlabeled.metrics.health import batch_health
+from unlabeled.metrics.lidar import lidar
+from unlabeled.metrics.zipf import zipf_kl
 
 
 def two_views(count: int = 200, width: int = 48, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +39,7 @@ def written_out(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
         "top_variance_share": values[0] / values.sum(),
         "nonfinite": 0.0,
         "duplicates": 0.0,
-    }
+    }  # without those of clusters, which need more rows: they have a test of their own
 
 
 @pytest.mark.parametrize("count", [30, 200])
@@ -109,6 +111,54 @@ def test_uniformity_of_many_rows_is_that_of_some(monkeypatch):
 def test_what_cannot_be_judged_is_one_sentence(first, second, said):
     with pytest.raises(UserError, match=said):
         health(first, second)
+
+
+def test_zipf_is_that_of_the_sizes_of_clusters():
+    """Nine far parts with sizes of Zipf's law, found as clusters: the divergence is 0; of equal sizes it is not."""
+    rng = np.random.default_rng(0)
+    middles = 60 * rng.standard_normal((9, 20))
+    for sizes in (2520 // np.arange(1, 10), np.full(9, 300)):
+        rows = middles[np.repeat(np.arange(9), sizes)] + 0.1 * rng.standard_normal((sizes.sum(), 20))
+        found = health(rng.permutation(rows).astype(np.float32), zipf_clusters=9)
+        assert found.zipf_kl == pytest.approx(zipf_kl(sizes), abs=1e-6)
+        assert found.zipf_kl_hard == pytest.approx(zipf_kl(sizes), abs=1e-9)
+        assert found.zipf_certainty == pytest.approx(1, abs=1e-6)
+    softer = health(rows.astype(np.float32), zipf_clusters=9, zipf_temperature=1e6)
+    assert softer.zipf_certainty < 0.2
+    assert health(rows.astype(np.float32)[::4], zipf_clusters=100).zipf_kl is None  # below ten rows a cluster
+
+
+def test_lidar_is_left_out_unless_views_are_given():
+    first, second = two_views(60, 12)
+    third = first + np.float32(0.3)
+    discriminant = views_rank([first, second, third])
+    found = health(first, second, discriminant=discriminant).figures()
+    assert found["lidar"] == discriminant.value == lidar(np.stack([first, second, third], axis=1)).value
+    assert found["lidar_delta"] == 1e-4
+    assert "lidar" not in health(first, second).figures()
+    broken = first.copy()
+    broken[5, 2] = np.inf
+    kept = [np.delete(view, 5, axis=0) for view in (first, second)]
+    assert views_rank([broken, second]) == views_rank(kept)
+    relative = views_rank([first, second], delta=0.1, relative=True).delta
+    assert relative == pytest.approx(0.1 * ((first - second) ** 2).sum() / 2 / 60 / 12, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"zipf_clusters": 1}, "--zipf-clusters 1"), ({"zipf_temperature": 0.0}, "--zipf-temperature 0.0")],
+)
+def test_zipf_out_of_range_is_one_sentence(options, said):
+    with pytest.raises(UserError, match=said):
+        health(two_views()[0], **options)
+
+
+def test_a_lidar_that_is_not_defined_is_one_sentence():
+    first, second = two_views(10, 48)
+    with pytest.raises(UserError, match=r"no full rank in 48 dimensions; give a delta above 0 .see --lidar"):
+        views_rank([first, second], delta=0.0)
+    with pytest.raises(UserError, match="at least 2 views"):
+        views_rank([first])
 
 
 @settings(deadline=None, max_examples=20)

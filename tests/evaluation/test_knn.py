@@ -1,17 +1,10 @@
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
+from battery.features import digit_features, four_rows
 from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
 from unlabeled.evaluation.knn import knn
-
-
-def digits(split: int = 1200, stop: int = 1797) -> tuple[Features, Features]:
-    rows, labels = load_digits(return_X_y=True)
-    rows, labels = rows.astype(np.float32), labels.astype(np.int64)
-    ids = np.arange(len(rows))
-    return tuple(Features(rows[s], ids[s], labels[s]) for s in (slice(0, split), slice(split, stop)))
 
 
 def written_out(train: Features, test: Features, k: int, temperature: float, classes: int) -> np.ndarray:
@@ -29,7 +22,7 @@ def written_out(train: Features, test: Features, k: int, temperature: float, cla
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (20, 0.07), (200, 0.1)])
 def test_knn_is_the_written_out_vote(k, temperature):
-    train, test = digits()
+    train, test = digit_features()
     found = knn(train, test, k, temperature)
     scores = written_out(train, test, k, temperature, 10)
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -45,7 +38,7 @@ def test_knn_is_the_written_out_vote(k, temperature):
 
 
 def test_a_set_tested_on_itself_leaves_each_sample_out_of_its_own_vote():
-    train, _ = digits(300)
+    train, _ = digit_features(300)
     train = Features(np.repeat(train.embeddings, 2, axis=0), np.arange(600), np.repeat(train.labels, 2))
     scores = written_out(train, train, 1, 0.07, 10)
     assert knn(train, train, 1).value == (scores.argmax(axis=1) == train.labels).mean() == 1.0  # its own twin
@@ -55,14 +48,14 @@ def test_a_set_tested_on_itself_leaves_each_sample_out_of_its_own_vote():
 
 
 def test_the_numbers_of_the_labels_do_not_matter():
-    train, test = digits()
+    train, test = digit_features()
     renamed = [Features(part.embeddings, part.ids, (7 * part.labels + 3) % 101) for part in (train, test)]
     ours, other = knn(train, test), knn(*renamed)
     assert (ours.value, ours.top5, ours.per_class) == (other.value, other.top5, other.per_class)
 
 
 def test_shuffled_labels_are_at_chance():
-    train, test = digits()
+    train, test = digit_features()
     labels = np.random.default_rng(0).permutation(train.labels)
     low, high = knn(Features(train.embeddings, train.ids, labels), test, 200).interval
     assert low < 0.13
@@ -70,30 +63,35 @@ def test_shuffled_labels_are_at_chance():
 
 
 def test_the_majority_is_what_a_constant_answer_reaches():
-    train, test = digits(40, 60)
+    train, test = digit_features(40, 60)
     largest = np.bincount(train.labels).argmax()
     assert knn(train, test).majority == (test.labels == largest).mean()
-
-
-def made(**change: object) -> Features:
-    parts = {"embeddings": np.eye(4, dtype=np.float32), "ids": np.arange(4), "labels": np.array([0, 1, 0, 1])}
-    return Features(**(parts | change))
 
 
 @pytest.mark.parametrize(
     ("train", "test", "options", "said"),
     [
-        (made(labels=None), made(), {}, "training samples have none"),
-        (made(), made(labels=None), {}, "test samples have none"),
-        (made(labels=np.zeros(4, np.int64)), made(labels=np.zeros(4, np.int64)), {}, "at least 2 classes"),
-        (made(), made(labels=np.array([0, 1, 5, 6])), {}, "2 others .*label 5"),
-        (made(embeddings=np.full((4, 4), np.nan, np.float32)), made(), {}, "4 of 4 training embeddings"),
-        (made(), made(embeddings=np.diag([1, 1, np.inf, 1]).astype(np.float32)), {}, "1 of 4 test embeddings"),
-        (made(), made(embeddings=np.ones((4, 3), np.float32)), {}, "4 for training and 3 for test"),
-        (made(), made(embeddings=np.ones((0, 4)), ids=np.arange(0), labels=np.arange(0)), {}, "no test samples"),
-        (made(), made(), {"k": 0}, "got k = 0"),
-        (made(), made(), {"temperature": 0.0}, "above 0, got 0.0"),
-        (made(), made(), {"temperature": float("nan")}, "above 0, got nan"),
+        (four_rows(labels=None), four_rows(), {}, "training samples have none"),
+        (four_rows(), four_rows(labels=None), {}, "test samples have none"),
+        (four_rows(labels=np.zeros(4, np.int64)), four_rows(labels=np.zeros(4, np.int64)), {}, "at least 2 classes"),
+        (four_rows(), four_rows(labels=np.array([0, 1, 5, 6])), {}, "2 others .*label 5"),
+        (four_rows(embeddings=np.full((4, 4), np.nan, np.float32)), four_rows(), {}, "4 of 4 training embeddings"),
+        (
+            four_rows(),
+            four_rows(embeddings=np.diag([1, 1, np.inf, 1]).astype(np.float32)),
+            {},
+            "1 of 4 test embeddings",
+        ),
+        (four_rows(), four_rows(embeddings=np.ones((4, 3), np.float32)), {}, "4 for training and 3 for test"),
+        (
+            four_rows(),
+            four_rows(embeddings=np.ones((0, 4)), ids=np.arange(0), labels=np.arange(0)),
+            {},
+            "no test samples",
+        ),
+        (four_rows(), four_rows(), {"k": 0}, "got k = 0"),
+        (four_rows(), four_rows(), {"temperature": 0.0}, "above 0, got 0.0"),
+        (four_rows(), four_rows(), {"temperature": float("nan")}, "above 0, got nan"),
     ],
 )
 def test_what_cannot_be_classified_is_one_sentence(train, test, options, said):

@@ -2,24 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from battery.features import digit_features
 from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
 from unlabeled.evaluation.linear import _held_out, linear
 from unlabeled.metrics.logistic import COSTS
 
 
-def digits(split: int = 700, stop: int = 1797) -> tuple[Features, Features]:
-    rows, labels = load_digits(return_X_y=True)
-    rows, labels = (rows / 16).astype(np.float32), labels.astype(np.int64)
-    ids = np.arange(len(rows))
-    return tuple(Features(rows[s], ids[s], labels[s]) for s in (slice(0, split), slice(split, stop)))
-
-
 def test_linear_is_scikit_learn_at_the_chosen_cost():
-    train, test = digits()
+    train, test = digit_features(700)
     found = linear(train, test)
     assert found.cost in COSTS
     theirs = LogisticRegression(C=found.cost, tol=1e-8, max_iter=5000).fit(train.embeddings, train.labels)
@@ -34,7 +27,7 @@ def test_linear_is_scikit_learn_at_the_chosen_cost():
 
 
 def test_the_cost_is_chosen_without_the_test_samples():
-    train, test = digits()
+    train, test = digit_features(700)
     wrong = Features(test.embeddings, test.ids, np.random.default_rng(0).permutation(test.labels))
     ours, other = linear(train, test), linear(train, wrong)
     assert (ours.cost, ours.validation_accuracy) == (other.cost, other.validation_accuracy)
@@ -42,7 +35,7 @@ def test_the_cost_is_chosen_without_the_test_samples():
 
 
 def test_the_validation_accuracy_is_that_of_the_held_out_samples():
-    train, test = digits(300, 400)
+    train, test = digit_features(300, 400)
     found = linear(train, test, seed=3)
     held_out = _held_out(train.labels, 0.1, 3)
     theirs = LogisticRegression(C=found.cost, tol=1e-8, max_iter=5000)
@@ -84,7 +77,7 @@ def test_a_handful_of_samples_is_enough():
 
 @pytest.mark.parametrize("share", [0.0, 1.0, float("nan")])
 def test_a_validation_share_that_is_none_is_said(share):
-    train, test = digits(50, 60)
+    train, test = digit_features(50, 60)
     with pytest.raises(UserError, match=f"got {share}"):
         linear(train, test, validation=share)
 

@@ -3,33 +3,31 @@
 import numpy as np
 import pytest
 
+from battery.features import mixture
 from battery.processes import run_in_processes
 from unlabeled.distributed import rank, world_size
+from unlabeled.evaluation.clustering import Clustering, clustering, random_clustering
 from unlabeled.evaluation.features import Features
-from unlabeled.evaluation.health import health
+from unlabeled.evaluation.few_shot import few_shot
+from unlabeled.evaluation.health import health, views_rank
 from unlabeled.evaluation.knn import knn
 from unlabeled.evaluation.linear import linear
+from unlabeled.evaluation.retrieval import retrieval
+from unlabeled.metrics import spread
+from unlabeled.metrics.contingency import contingency
+from unlabeled.metrics.kmeans import kmeans
+from unlabeled.metrics.lidar import lidar
 from unlabeled.metrics.logistic import Problem, path
 from unlabeled.metrics.neighbours import nearest_across
 from unlabeled.metrics.spectrum import moments, participation_ratio, power_law, rankme
-from unlabeled.metrics.spread import (
-    alignment,
-    dead_dimensions,
-    duplicates,
-    mean_cosine,
-    nonfinite,
-    spread,
-    uniformity,
-)
+from unlabeled.metrics.zipf import soft_shares
 
 
 def rows_of(count: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two views, with one repeated row and one dead dimension, and labels."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, count)
-    first = (rng.standard_normal((3, width))[labels] + rng.standard_normal((count, width))).astype(np.float32)
+    first, labels = mixture(count, width, 3)
     first[-1], first[:, 3] = first[0], 0.5
-    return first, first + 0.1 * rng.standard_normal(first.shape).astype(np.float32), labels
+    return first, first + 0.1 * np.random.default_rng(1).standard_normal(first.shape).astype(np.float32), labels
 
 
 def figures() -> dict[str, object]:
@@ -42,8 +40,21 @@ def figures() -> dict[str, object]:
         seen = moments(mine)
         found |= {
             f"{name} spectrum": [*seen.raw[:19], *seen.central[:19], rankme(seen), participation_ratio(seen)],
-            f"{name} pairs": [alignment(mine, other), uniformity(mine, block=7), mean_cosine(mine)],
-            f"{name} columns": [spread(mine), dead_dimensions(mine), nonfinite(mine), duplicates(mine)],
+            f"{name} pairs": [
+                spread.alignment(mine, other),
+                spread.uniformity(mine, block=7),
+                spread.mean_cosine(mine),
+            ],
+            f"{name} columns": [
+                spread.spread(mine),
+                spread.dead_dimensions(mine),
+                spread.nonfinite(mine),
+                spread.duplicates(mine),
+            ],
+            f"{name} table": contingency(labels[share] % 2, labels[share], 2, 3),
+            f"{name} lidar": lidar(np.stack([mine, other], axis=1)).value,
+            f"{name} shares": np.concatenate([*soft_shares(mine, first[:4], 9.0)[:2]]),
+            f"{name} clusters": clusters(mine, np.arange(count)[share]),
         }
         if name == "many":
             found["alpha"] = power_law(seen)
@@ -60,15 +71,31 @@ def figures() -> dict[str, object]:
     return found | protocols()
 
 
+def clusters(rows: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Centres of four clusters; within 1e-7 for float32 holds them."""
+    return np.round(kmeans(rows, ids, 4, np.random.default_rng(0), restarts=3, spherical=False).centres, 5)
+
+
 def protocols() -> dict[str, object]:
     first, second, labels = rows_of(120, 40)
     train, test = (Features(first[s], np.arange(120)[s], labels[s]) for s in (slice(0, 80), slice(80, None)))
-    probe = linear(train, test)
+    probe, match = linear(train, test), retrieval(train, test)
     return {
         "knn": [(found := knn(train, test)).value, found.top5, found.per_class, knn(train, train, k=7).value],
         "linear": [probe.value, probe.cost, probe.validation_accuracy, probe.per_class],
-        "health": list(health(first, second).figures().values()),
+        "retrieval": [*[each.value for each in match.recall], match.mean_average_precision],
+        "ranks": [match.median_rank, match.mean_reciprocal_rank, retrieval(test, test).mean_average_precision],
+        "clustering": agreements(clustering(train, test, (8,), 2, 3)),
+        "chance": agreements(random_clustering(train, test, (8,), 2)),
+        "few-shot": [(few := few_shot(train, test, 2, (2,), 5, 9, (3,), 2)).value, *vars(few.all_classes[0]).values()],
+        "lidar": views_rank([first, second, first + second]).value,
+        "health": list(health(first, second, zipf_clusters=12).figures().values()),
     }
+
+
+def agreements(found: Clustering) -> list[float]:
+    figures = ("accuracy", "nmi", "ami", "ari", "purity")
+    return [getattr(each, name).mean for each in found.agreement for name in figures]
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
-from unlabeled.metrics.intervals import wilson
+from unlabeled.metrics.intervals import of_mean, wilson
 
 
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1))
@@ -25,3 +26,15 @@ def test_wilson_of_the_wrong_answers_is_the_mirror_image(total, share):
 def test_wilson_refuses_what_is_no_share(correct, total):
     with pytest.raises(ValueError, match=f"got {correct} of {total}"):
         wilson(correct, total)
+
+
+def test_a_share_of_a_mean_lies_between_those_of_whole_numbers():
+    (low, high), (floor, _), (_, ceiling) = wilson(7.4, 20), wilson(7, 20), wilson(8, 20)
+    assert floor < low < 0.37 < high < ceiling
+
+
+def test_the_interval_of_a_mean_is_normal():
+    values = np.random.default_rng(0).standard_normal(50)
+    expected = norm.interval(0.95, values.mean(), values.std(ddof=1) / 50**0.5)
+    assert of_mean(values) == pytest.approx(expected)
+    assert of_mean(np.array([0.3])) == (0.3, 0.3)

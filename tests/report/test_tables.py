@@ -18,20 +18,35 @@ def lines(capsys: pytest.CaptureFixture[str], result: Any) -> list[str]:
 
 def test_an_evaluation_has_a_row_for_each_encoder(capsys: pytest.CaptureFixture[str]) -> None:
     row = {"value": 0.25, "interval": (0.2, 0.3), "per_class": 0.24, "top5": 0.9}
-    details = {"per_class": 0.5, "top5": 1.0, "majority": 0.125, "k": 20, "seed": 0}
+    details = {"per_class": 0.5, "top5": 1.0, "majority": 0.125, "k": 20, "converged": True}
     result = Evaluated("knn", "runs/a", "accuracy", 0.75, (0.7, 0.8), {"random_encoder": 0.25}, 30, 10, 0, "given",
                        details, {"random_encoder": row})  # fmt: skip
     shown = [line.split() for line in lines(capsys, result)]
     assert ["runs/a", "0.7500", "0.7000", "to", "0.8000", "0.5000", "1.0000"] in shown
     assert ["random", "encoder", "0.2500", "0.2000", "to", "0.3000", "0.2400", "0.9000"] in shown
     assert ["largest", "class", "0.1250"] in shown
+    assert ["k", "20,", "converged", "True"] in shown
+    assert ["knn", "on", "10", "test", "samples", "(given),", "learnt", "from", "30"] in shown
+
+
+def test_records_of_an_evaluation_are_tables_with_a_row_for_each_encoder(capsys: pytest.CaptureFixture[str]) -> None:
+    records = [{"clusters": k, "nmi": {"mean": 0.5, "deviation": 0.01}, "interval": (0.4, 0.6)} for k in (10, 100)]
+    row = {"value": 0.25, "interval": (0.2, 0.3), "agreement": records[:1]}
+    result = Evaluated("clustering", "runs/a", "matched_accuracy", 0.75, (0.7, 0.8), {"raw_input": 0.25}, 30, 10, 0,
+                       "given", {"agreement": records, "seeds": 5}, {"raw_input": row})  # fmt: skip
+    shown = [line.split() for line in lines(capsys, result)]
+    assert ["matched", "accuracy", "95", "%", "interval"] in shown
+    assert ["runs/a", "10", "0.500", "±", "0.010", "0.4000", "to", "0.6000"] in shown
+    assert ["100", "0.500", "±", "0.010", "0.4000", "to", "0.6000"] in shown
+    assert ["raw", "input", "10", "0.500", "±", "0.010", "0.4000", "to", "0.6000"] in shown
 
 
 def test_health_has_a_row_for_each_figure_and_says_its_warnings(capsys: pytest.CaptureFixture[str]) -> None:
-    result = Healthy("health", "runs/a", 64, {"rankme": 7.5}, {"random_encoder": {"rankme": 2.0}}, ["It collapsed."], 0)
+    result = Healthy("health", "runs/a", 64, {"rankme": 7.5}, {"random_encoder": {"rankme": 2.0}}, ["It collapsed."], 0,
+                     {"zipf_clusters": 100})  # fmt: skip
     shown = lines(capsys, result)
     assert ["rankme", "7.5000", "2.0000"] in [line.split() for line in shown]
-    assert "It collapsed." in shown
+    assert shown[-2:] == ["zipf clusters 100", "It collapsed."]
 
 
 def test_a_long_list_says_how_long_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Operations against NumPy written out, presets against the probabilities that the paper gives."""
 
 import colorsys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,22 +18,33 @@ PHOTOGRAPH = load_sample_images().images[0]  # uint8 (427, 640, 3)
 SMALL = views.to_float(np.ascontiguousarray(PHOTOGRAPH[100:140, 200:240]))
 
 
-class Fixed:
-    """A generator whose uniform draw is what the test says."""
+RNG = chance.generator(0, chance.VIEWS)
 
-    def __init__(self, value: float) -> None:
-        self.value = value
 
-    def uniform(self, low: float, high: float) -> float:
-        assert low <= self.value <= high, f"{self.value} is not within [{low}, {high}]"
-        return self.value
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Say what the next uniform draws are."""
+
+    def fixed(value: float) -> None:
+        def uniform(rng: np.random.Generator, low: float, high: float) -> float:
+            assert low <= value <= high, f"{value} is not within [{low}, {high}]"
+            return value
+
+        monkeypatch.setattr(views, "uniform", uniform)
+
+    return fixed
+
+
+def test_uniform_is_the_generators_own() -> None:
+    own, theirs = chance.generator(7, 1), chance.generator(7, 1)
+    assert [views.uniform(own, -0.3, 1.8) for _ in range(50)] == [theirs.uniform(-0.3, 1.8) for _ in range(50)]
 
 
 def grey_mean(image: np.ndarray) -> np.ndarray:
     return image @ np.array([0.299, 0.587, 0.114])
 
 
-def test_brightness_contrast_and_saturation_are_their_formulas() -> None:
+def test_brightness_contrast_and_saturation_are_their_formulas(draw: Callable[[float], None]) -> None:
     x = SMALL.astype(np.float64)
     grey = grey_mean(x)[..., None]
     expected = {
@@ -42,16 +54,19 @@ def test_brightness_contrast_and_saturation_are_their_formulas() -> None:
         views.additive_brightness: x + 0.3,
     }
     for operation, wanted in expected.items():
-        value = 0.3 if operation is views.additive_brightness else 1.4
-        found = operation(SMALL.copy(), Fixed(value), 0.8)  # type: ignore[arg-type]
+        draw(0.3 if operation is views.additive_brightness else 1.4)
+        found = operation(SMALL.copy(), RNG, 0.8)
         np.testing.assert_allclose(found, np.clip(wanted, 0, 1), atol=2e-6, err_msg=operation.__name__)
 
 
-def test_hue_is_a_turn_in_hsv() -> None:
-    found = views.hue(SMALL.copy(), Fixed(0.15), 0.2)  # type: ignore[arg-type]
+@pytest.mark.parametrize("turn", [0.15, -0.15, 0.5, 0.0])
+def test_hue_is_a_turn_in_hsv(turn: float, draw: Callable[[float], None]) -> None:
+    draw(turn)
+    found = views.hue(SMALL.copy(), RNG, 0.5)
+    assert found.min() >= 0 and found.max() <= 1
     for y, x in [(0, 0), (7, 31), (20, 20), (39, 5)]:
         h, s, v = colorsys.rgb_to_hsv(*SMALL[y, x].tolist())
-        np.testing.assert_allclose(found[y, x], colorsys.hsv_to_rgb((h + 0.15) % 1, s, v), atol=1e-5)
+        np.testing.assert_allclose(found[y, x], colorsys.hsv_to_rgb((h + turn) % 1, s, v), atol=1e-5)
 
 
 def test_strengths_bound_the_draws() -> None:
@@ -76,18 +91,30 @@ def test_sobel_noise_cutout_rotation_and_blur() -> None:
     assert turns == {np.ascontiguousarray(np.rot90(SMALL, k)).tobytes() for k in (1, 2, 3)}
 
 
-def test_blur_is_a_gaussian_of_a_tenth_of_the_side() -> None:
+@pytest.mark.parametrize("deviation", [2.0, 0.6, 0.1])
+def test_blur_is_a_gaussian_of_a_tenth_of_the_side(deviation: float, draw: Callable[[float], None]) -> None:
     """224 pixels: kernel 23; 32: kernel 3."""
+    draw(deviation)
     for size, kernel in ((224, 23), (32, 3), (96, 9)):
         spike = np.zeros((size, size, 3), np.float32)
         spike[size // 2, size // 2] = 1
-        found = views.gaussian_blur(spike, Fixed(2.0), (0.1, 2.0))[..., 0]  # type: ignore[arg-type]
-        line = np.exp(-(np.arange(-(kernel // 2), kernel // 2 + 1) ** 2) / 8)
+        found = views.gaussian_blur(spike, RNG, (0.1, 2.0))[..., 0]
+        line = np.exp(-(np.arange(-(kernel // 2), kernel // 2 + 1) ** 2) / (2 * deviation**2))
         line /= line.sum()
         expected = np.zeros((size, size))
         near = slice(size // 2 - kernel // 2, size // 2 + kernel // 2 + 1)
         expected[near, near] = np.outer(line, line)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_crops_average_where_they_shrink_by_two_and_more() -> None:
+    """Stripes finer than the view's pixels become grey; a part that is enlarged keeps its pixels' values."""
+    stripes = np.zeros((400, 400, 3), np.uint8)
+    stripes[:, ::2] = 200
+    crop = views.random_resized_crop(stripes, RNG, 40, (1.0, 1.0), (1.0, 1.0))
+    assert crop.shape == (40, 40, 3) and abs(crop.astype(int) - 100).max() <= 1
+    flat = np.full((9, 7, 3), 77, np.uint8)
+    assert (views.random_resized_crop(flat, RNG, 32, (0.5, 0.9)) == 77).all()
 
 
 @settings(deadline=None, max_examples=80)

@@ -1,63 +1,13 @@
 """`unlabeled evaluate`: how good an encoder is, beside the baselines that it must beat."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-if TYPE_CHECKING:
-    from unlabeled.commands.load import Encoder
-    from unlabeled.evaluation.features import Features
-    from unlabeled.evaluation.health import Health
-    from unlabeled.run import Run
+from unlabeled.commands.health import Healthy, health, health_of
+from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 
-PathText = str | PathLike[str]
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """One protocol's number, with its baselines.
-
-    Args:
-        protocol: its name.
-        run: the folder.
-        metric: what `value` is.
-        value: on the test samples.
-        interval: 95 %, over test samples.
-        baselines: the same number for a random encoder of the same architecture, and for the raw input.
-        n_train: samples with labels that the protocol learnt from.
-        n_test: samples that it was tested on.
-        seed: of the split.
-        split: where the test samples come from.
-        details: all else that the protocol says.
-        baseline_details: the same for each baseline.
-    """
-
-    protocol: str
-    run: str
-    metric: str
-    value: float
-    interval: tuple[float, float]
-    baselines: dict[str, float]
-    n_train: int
-    n_test: int
-    seed: int
-    split: str
-    details: dict[str, Any]
-    baseline_details: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Healthy:
-    """Label-free figures of an encoder, and of the same architecture at random weights."""
-
-    protocol: str
-    run: str
-    n: int
-    figures: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    warnings: list[str]
-    seed: int
+__all__ = ["PROTOCOLS", "Evaluated", "Healthy", "evaluate", "health", "health_of"]
 
 
 def knn(
@@ -87,10 +37,8 @@ def knn(
     """
     from unlabeled.evaluation.knn import knn as protocol
 
-    def evaluate_one(train: "Features", tested: "Features") -> Any:
-        return protocol(train, tested, k=k, temperature=temperature)
-
-    return _labelled("knn", evaluate_one, run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed)
+    return asked.evaluate("knn", "accuracy", partial(protocol, k=k, temperature=temperature))
 
 
 def linear(
@@ -116,65 +64,132 @@ def linear(
     """
     from unlabeled.evaluation.linear import linear as protocol
 
-    def evaluate_one(train: "Features", tested: "Features") -> Any:
-        return protocol(train, tested, seed=seed)
-
-    return _labelled("linear", evaluate_one, run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed)
+    return asked.evaluate("linear", "accuracy", partial(protocol, seed=seed))
 
 
-def health(run: PathText, *, data: Any = None, limit: int = 10_000, seed: int = 0) -> Healthy:
-    """Judge an encoder without labels: effective rank, spectrum, alignment, uniformity, signs of collapse.
+def retrieval(
+    run: PathText,
+    *,
+    data: Any = None,
+    test: Any = None,
+    labels: PathText | None = None,
+    test_labels: PathText | None = None,
+    k: tuple[int, ...] = (1, 5, 10, 20, 50),
+    seed: int = 0,
+) -> Evaluated:
+    """Order training samples by similarity to each test sample: recall at k, mean average precision, ranks.
 
-    Example: unlabeled evaluate health runs/photos
+    Example: unlabeled evaluate retrieval runs/photos --k 1 5 10
 
     Args:
         run: the run's folder.
-        data: any samples; by default the run's own data.
-        limit: at most this many samples, drawn by the seed.
-        seed: of the draw and of the views.
+        data: labelled samples (class = first sub-folder), the gallery; by default the run's own data.
+        test: labelled samples, the queries; by default a fifth of the data, split by the seed. Given the data
+            itself, each sample is left out of its own list.
+        labels: a CSV with columns path,label for the data.
+        test_labels: the same for the test samples.
+        k: how far down the list is looked for a sample of the query's class, each at least 1.
+        seed: of the split.
     """
-    from unlabeled.commands.load import data_of, load
-    from unlabeled.run import Run
+    from unlabeled.evaluation.retrieval import retrieval as protocol
 
-    folder = Run.open(run)
-    load(folder.path)  # says first of all whether there is an encoder
-    samples = data_of(folder, data)[0]
-    ours, random = (health_of(folder, samples, limit, seed, random) for random in (False, True))
-    return Healthy(
-        protocol="health",
-        run=str(folder.path),
-        n=min(limit, len(samples)),
-        figures=ours.figures(),
-        baselines={"random_encoder": random.figures()},
-        warnings=ours.warnings(),
-        seed=seed,
-    )
+    asked = Labelled(run, data, test, labels, test_labels, seed)
+    return asked.evaluate("retrieval", f"recall_at_{min(k, default=1)}", partial(protocol, k=k))
 
 
-def health_of(folder: "Run", samples: Any, limit: int, seed: int, random: bool = False) -> "Health":
-    """Label-free figures of a run's encoder, or of the random one, on the views that its method trains on.
+def clustering(
+    run: PathText,
+    *,
+    data: Any = None,
+    test: Any = None,
+    labels: PathText | None = None,
+    test_labels: PathText | None = None,
+    clusters: tuple[int, ...] = (100,),
+    seeds: int = 5,
+    restarts: int = 10,
+    seed: int = 0,
+) -> Evaluated:
+    """Cluster representations without labels, and see whether the clusters are the classes: Hungarian, NMI, AMI, ARI.
+
+    Example: unlabeled evaluate clustering runs/photos --clusters 50 200
 
     Args:
-        folder: the run.
-        samples: opened data.
-        limit: at most this many samples, drawn by the seed.
-        seed: of the draw and of the views.
-        random: judge the encoder as it was before training.
+        run: the run's folder.
+        data: labelled samples (class = first sub-folder) to find clusters in; by default the run's own data.
+        test: labelled samples to judge them on; by default a fifth of the data, split by the seed.
+        labels: a CSV with columns path,label for the data.
+        test_labels: the same for the test samples.
+        clusters: numbers of clusters beside the number of classes, each at least 1.
+        seeds: draws that each figure is the mean of, at least 1.
+        restarts: k-means++ starts of each, at least 1; the best is kept.
+        seed: of the split and of the draws.
     """
-    from unlabeled.commands.load import load, random_encoder
-    from unlabeled.evaluation.health import health as protocol
+    from unlabeled.evaluation.clustering import clustering as protocol
+    from unlabeled.evaluation.clustering import random_clustering
 
-    encoder = random_encoder(folder) if random else load(folder.path)
-    extracted = encoder.extract(_drawn(samples, limit, seed), _views_of(folder, encoder), seed)
-    return protocol(*extracted.views[:2])
+    found = partial(protocol, clusters=clusters, seeds=seeds, restarts=restarts, seed=seed)
+    guess = partial(random_clustering, clusters=clusters, seeds=seeds, seed=seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed)
+    return asked.evaluate("clustering", "matched_accuracy", found, guess)
 
 
-PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {"knn": knn, "linear": linear, "health": health}
+def few_shot(
+    run: PathText,
+    *,
+    data: Any = None,
+    test: Any = None,
+    labels: PathText | None = None,
+    test_labels: PathText | None = None,
+    ways: int = 5,
+    shots: tuple[int, ...] = (1, 5),
+    queries: int = 15,
+    episodes: int = 600,
+    per_class: tuple[int, ...] = (1, 5),
+    draws: int = 5,
+    cost: float = 1.0,
+    seed: int = 0,
+) -> Evaluated:
+    """Classify from a handful of samples a class: in episodes of a few classes, and among all classes.
+
+    Example: unlabeled evaluate few-shot runs/photos --ways 5 --shots 1 5
+
+    Args:
+        run: the run's folder.
+        data: labelled samples (class = first sub-folder) to learn from; by default the run's own data.
+        test: labelled samples to test on; by default a fifth of the data, split by the seed.
+        labels: a CSV with columns path,label for the data.
+        test_labels: the same for the test samples.
+        ways: classes of an episode, at least 2.
+        shots: training samples of each of them, each number at least 1.
+        queries: test samples of each of them, at least 1.
+        episodes: at least 2.
+        per_class: training samples of each class where all classes are told apart, each number at least 1.
+        draws: of these samples, at least 1.
+        cost: C of the logistic regression that learns from these samples; fixed, for they cannot choose it.
+        seed: of the split and of the draws.
+    """
+    from unlabeled.evaluation.few_shot import few_shot as protocol
+
+    found = partial(protocol, ways=ways, shots=shots, queries=queries, episodes=episodes, seed=seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed)
+    metric = f"accuracy_{ways}_way_{min(shots, default=1)}_shot"
+    return asked.evaluate("few-shot", metric, partial(found, per_class=per_class, draws=draws, cost=cost))
+
+
+PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
+    "knn": knn,
+    "linear": linear,
+    "retrieval": retrieval,
+    "clustering": clustering,
+    "few-shot": few_shot,
+    "health": health,
+}
 """Protocol to function."""
 
 
 def evaluate(protocol: str, run: PathText, **options: Any) -> Evaluated | Healthy:
-    """Evaluate a run by `protocol`, a name in `PROTOCOLS`; `options` are that function's arguments.
+    """Evaluate a run by `protocol`, a name in `PROTOCOLS` (`_` for `-` is understood); `options` are its arguments.
 
     Raises:
         UserError: no such protocol or option, or whatever the protocol cannot do.
@@ -182,82 +197,8 @@ def evaluate(protocol: str, run: PathText, **options: Any) -> Evaluated | Health
     from unlabeled.errors import UserError
     from unlabeled.training.settings import completed
 
-    if protocol not in PROTOCOLS:
+    name = protocol.replace("_", "-")
+    if name not in PROTOCOLS:
         raise UserError(f"no protocol is called {protocol!r}; the protocols are {', '.join(PROTOCOLS)}.")
-    function = PROTOCOLS[protocol]
+    function = PROTOCOLS[name]
     return function(run, **completed(function, "--", options, "run"))
-
-
-def _labelled(
-    name: str,
-    protocol: Callable[["Features", "Features"], Any],
-    run: PathText,
-    data: Any,
-    test: Any,
-    labels: PathText | None,
-    test_labels: PathText | None,
-    seed: int,
-) -> Evaluated:
-    """Run a labelled protocol on the trained encoder, the random one and the raw input, on one split."""
-    from unlabeled.commands.load import data_of, load, random_encoder
-    from unlabeled.evaluation.raw import raw_features
-    from unlabeled.evaluation.split import matched, split
-    from unlabeled.run import Run
-
-    folder = Run.open(run)
-    trained = load(folder.path)
-    train_samples, test_samples = data_of(folder, data, labels)
-    if test is not None:
-        test_samples = trained.modality.open(test, test_labels)
-    if test_samples is not None:
-        test_samples = matched(train_samples, test_samples)
-    how: dict[str, Callable[[Any], Features]] = {
-        "trained": trained.features,
-        "random_encoder": random_encoder(folder).features,
-        "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
-    }
-    results = {}
-    for which, features_of in how.items():
-        train = features_of(train_samples)
-        tested = None if test_samples is None else features_of(test_samples)
-        results[which] = protocol(*split(train, tested, seed))
-    details = {which: asdict(result) for which, result in results.items()}
-    ours = details.pop("trained")
-    return Evaluated(
-        protocol=name,
-        run=str(folder.path),
-        metric="accuracy",
-        value=ours.pop("value"),
-        interval=ours.pop("interval"),
-        baselines={which: detail["value"] for which, detail in details.items()},
-        n_train=ours.pop("n_train"),
-        n_test=ours.pop("n_test"),
-        seed=seed,
-        split="a fifth of the data" if test_samples is None else "given",
-        details=ours,
-        baseline_details=details,
-    )
-
-
-def _drawn(samples: Any, limit: int, seed: int) -> Any:
-    """At most `limit` samples, drawn by the seed."""
-    from unlabeled import chance
-    from unlabeled.errors import UserError
-
-    if limit < 2:
-        raise UserError(f"--limit takes a number of at least 2, got {limit}.")
-    if len(samples) <= limit:
-        return samples
-    drawn = chance.generator(seed, chance.SPLIT).choice(len(samples), limit, replace=False)
-    drawn.sort()
-    return samples.subset(drawn)
-
-
-def _views_of(folder: "Run", encoder: "Encoder") -> Any:
-    """The views that the run's method was trained on."""
-    from unlabeled import methods
-    from unlabeled.training.settings import called
-
-    config, name = folder.config(), encoder.description["modality"]
-    preset = getattr(methods.find(config["method"]), "views", {}).get(name, encoder.modality.views)
-    return called(preset, "--views.", config["views"], size=encoder.size)

@@ -42,7 +42,8 @@ class Encoder:
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """Representations of samples in the plain view, or in a method's views; see `evaluation.extraction.extract`."""
-        return extract(self._encode, samples, self.view if views is None else views, self.batch, seed)
+        views = self.view if views is None else views
+        return extract(self._encode, samples, views, max(1, 2 * self.batch // max(2, views.count)), seed)
 
     def features(self, samples: Any, labelled: bool = True) -> Features:
         """Representations in the plain view, computed once and kept with the run.
@@ -79,14 +80,18 @@ class Encoder:
 
 
 def load(run: str | PathLike[str]) -> Encoder:
-    """The encoder of a run.
+    """The encoder of a run, or of a file that `unlabeled export --format safetensors` wrote.
 
     Args:
-        run: the run's folder, or what `pretrain` returned.
+        run: the run's folder, what `pretrain` returned, or the file.
 
     Raises:
-        UserError: the folder is not a run, or has no encoder yet.
+        UserError: the folder is not a run, or has no encoder yet; the file is another.
     """
+    if Path(run).is_file():
+        from unlabeled.commands.packed import unpack
+
+        return unpack(Path(run).read_bytes(), run)
     folder = Run.open(run)
     encoder = random_encoder(folder)
     try:

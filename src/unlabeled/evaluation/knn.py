@@ -6,40 +6,23 @@ import numpy as np
 
 from unlabeled.distributed import rank, world_size
 from unlabeled.errors import UserError
+from unlabeled.evaluation.classified import Classified, classified
 from unlabeled.evaluation.features import Features
 from unlabeled.evaluation.split import labelled_pair
-from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
-from unlabeled.metrics.intervals import wilson
 from unlabeled.metrics.neighbours import nearest_across, weighted_vote
 
 
-@dataclass(frozen=True)
-class Knn:
-    """What `knn` found.
+@dataclass(frozen=True, kw_only=True)
+class Knn(Classified):
+    """What `knn` found, beside what it has in common with every classifier.
 
     Args:
-        value: top-1 accuracy on the test samples.
-        interval: of `value`, Wilson, 95 %.
-        per_class: the mean of the classes' accuracies.
-        top5: top-min(5, C) accuracy; a class without a vote is no answer.
         k: neighbours that voted.
         temperature: of the vote.
-        n_train: training samples.
-        n_test: test samples.
-        classes: C, of the training samples.
-        majority: the accuracy of always answering the largest class of the training samples.
     """
 
-    value: float
-    interval: tuple[float, float]
-    per_class: float
-    top5: float
     k: int
     temperature: float
-    n_train: int
-    n_test: int
-    classes: int
-    majority: float
 
 
 def knn(train: Features, test: Features, k: int = 20, temperature: float = 0.07) -> Knn:
@@ -71,16 +54,5 @@ def knn(train: Features, test: Features, k: int = 20, temperature: float = 0.07)
     )
     scores = weighted_vote(similarity, voters, classes, temperature)
     scores[scores == 0] = -np.inf  # or the order of the classes' names would fill the first five
-    correct = correct_at(scores, test_labels)
-    return Knn(
-        value=float(correct.mean()),
-        interval=wilson(int(correct.sum()), len(correct)),
-        per_class=mean_per_class(correct, test_labels),
-        top5=float(correct_at(scores, test_labels, min(5, classes)).mean()),
-        k=similarity.shape[1],
-        temperature=temperature,
-        n_train=len(labels),
-        n_test=len(test_labels),
-        classes=classes,
-        majority=majority(labels, test_labels),
-    )
+    found = classified(scores, labels, test_labels)
+    return Knn(**vars(found), k=similarity.shape[1], temperature=temperature)

@@ -7,50 +7,30 @@ import numpy as np
 from unlabeled import chance
 from unlabeled.distributed import rank, world_size
 from unlabeled.errors import UserError
+from unlabeled.evaluation.classified import Classified, classified
 from unlabeled.evaluation.features import Features
-from unlabeled.evaluation.split import labelled_pair
-from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
-from unlabeled.metrics.intervals import wilson
+from unlabeled.evaluation.split import HELD_OUT, labelled_pair
 from unlabeled.metrics.logistic import COSTS, Problem, path
 from unlabeled.training.progress import Progress
 
-HELD_OUT = 1
-"""The place of the draw of validation samples under `chance.SPLIT`."""
 
-
-@dataclass(frozen=True)
-class Linear:
-    """What `linear` found.
+@dataclass(frozen=True, kw_only=True)
+class Linear(Classified):
+    """What `linear` found, beside what it has in common with every classifier; `n_train` counts validation samples too.
 
     Args:
-        value: top-1 accuracy on the test samples.
-        interval: of `value`, Wilson, 95 %.
-        per_class: the mean of the classes' accuracies.
-        top5: top-min(5, C) accuracy.
         cost: the chosen C of sum CE + 1/(2C) |W|^2, on features that are not standardised.
         converged: whether the gradient of the last fit fell to the tolerance.
         validation_accuracy: of the chosen C, fitted without the validation samples.
         selected_on: where C was chosen.
         seed: of the validation samples.
-        n_train: training samples, those held out for validation among them.
-        n_test: test samples.
-        classes: C, of the training samples.
-        majority: the accuracy of always answering the largest class of the training samples.
     """
 
-    value: float
-    interval: tuple[float, float]
-    per_class: float
-    top5: float
     cost: float
     converged: bool
     validation_accuracy: float
     selected_on: str
     seed: int
-    n_train: int
-    n_test: int
-    classes: int
-    majority: float
 
 
 def linear(train: Features, test: Features, seed: int = 0, validation: float = 0.1) -> Linear:
@@ -87,22 +67,13 @@ def linear(train: Features, test: Features, seed: int = 0, validation: float = 0
         held = train.embeddings[judged], labels[judged]
         chosen, accuracies, _ = path(problem, *held, report=progress.update)
     whole = Problem(train.embeddings[share], labels[share], classes).solve(chosen.cost, chosen)
-    scores = whole.scores(test.embeddings)
-    correct = correct_at(scores, test_labels)
     return Linear(
-        value=float(correct.mean()),
-        interval=wilson(int(correct.sum()), len(correct)),
-        per_class=mean_per_class(correct, test_labels),
-        top5=float(correct_at(scores, test_labels, min(5, classes)).mean()),
+        **vars(classified(whole.scores(test.embeddings), labels, test_labels)),
         cost=whole.cost,
         converged=whole.converged,
         validation_accuracy=float(accuracies.max()),
         selected_on="validation",
         seed=seed,
-        n_train=len(labels),
-        n_test=len(test_labels),
-        classes=classes,
-        majority=majority(labels, test_labels),
     )
 
 

@@ -9,6 +9,9 @@ from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
 from unlabeled.metrics.spectrum import blocks
 
+HELD_OUT, EPISODES, DRAWS, CLUSTERS, RANDOM_CLUSTERS = range(1, 6)
+"""What protocols draw for: the first place under `chance.SPLIT`, so that no two share draws."""
+
 
 def split(train: Features, test: Features | None, seed: int, share: float = 0.2) -> tuple[Features, Features]:
     """The rows to learn from and the rows to test on.

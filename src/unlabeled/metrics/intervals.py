@@ -2,8 +2,10 @@
 
 from math import sqrt
 
+import numpy as np
 
-def wilson(correct: int, total: int, deviations: float = 1.959963984540054) -> tuple[float, float]:
+
+def wilson(correct: float, total: int, deviations: float = 1.959963984540054) -> tuple[float, float]:
     """The Wilson interval of a share, which stays within 0 and 1 and serves few samples too.
 
     With p = correct / n and z = `deviations`:
@@ -11,7 +13,7 @@ def wilson(correct: int, total: int, deviations: float = 1.959963984540054) -> t
         ( p + z^2 / 2n  -/+  z sqrt( p (1 - p) / n + z^2 / 4n^2 ) )  /  ( 1 + z^2 / n )
 
     Args:
-        correct: how many, 0 to `total`.
+        correct: how many, 0 to `total`; a mean over repetitions need not be whole.
         total: n, at least 1.
         deviations: z of the normal distribution; the default gives 95 %.
 
@@ -28,3 +30,14 @@ def wilson(correct: int, total: int, deviations: float = 1.959963984540054) -> t
     half = deviations * sqrt(share * (1 - share) / total + square / (4 * total**2))
     low, high = (centre - half) / (1 + square / total), (centre + half) / (1 + square / total)
     return min(max(low, 0.0), share), max(min(high, 1.0), share)  # rounding may pass an end by 1e-17
+
+
+def of_mean(values: np.ndarray, deviations: float = 1.959963984540054) -> tuple[float, float]:
+    """The interval of a mean of independent values: mean -/+ z deviation / sqrt(n), deviation with n - 1.
+
+    Args:
+        values: (n,), n at least 1; of one value the interval is that value.
+        deviations: z of the normal distribution; the default gives 95 %.
+    """
+    half = deviations * float(values.std(ddof=1)) / sqrt(len(values)) if len(values) > 1 else 0.0
+    return float(values.mean()) - half, float(values.mean()) + half

@@ -218,7 +218,7 @@ class Problem:
                 slope = float(np.abs(found.jac).max())
                 steps, moved = steps + int(found.nit), found.nit > 0
         gradient = slope / unit if unit > 0 else 0.0
-        return Logistic(weight, bias, cost, slope <= max(goal, floor), gradient, float(found.fun), steps)
+        return Logistic(weight, bias, cost, bool(slope <= max(goal, floor)), gradient, float(found.fun), steps)
 
     def _round(self, weight: np.ndarray, bias: np.ndarray, decay: float, goal: float) -> OptimizeResult:
         """At most `ROUND` steps of L-BFGS, until no entry of the gradient is above `goal`."""

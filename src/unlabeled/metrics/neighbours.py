@@ -222,14 +222,14 @@ def _exhaustive(queries: np.ndarray, bank: np.ndarray, k: int, exclude: np.ndarr
         every = (queries[rows].astype(np.float64) @ wide).astype(np.float32)  # (step, N)
         inside = np.flatnonzero((exclude[rows] >= 0) & (exclude[rows] < len(bank)))
         every[inside, exclude[rows][inside]] = -np.inf
-        key = _rising(every) * 2**32 + last
+        key = rising(every) * 2**32 + last
         key = np.sort(np.partition(key, len(bank) - k, axis=1)[:, len(bank) - k :], axis=1)[:, ::-1]
         place[rows] = len(bank) - 1 - key % 2**32
         similarity[rows] = np.take_along_axis(every, place[rows], axis=1)
     return similarity, place
 
 
-def _rising(values: np.ndarray) -> np.ndarray:
+def rising(values: np.ndarray) -> np.ndarray:
     """Whole numbers in the order of the float32 `values`, int64 within 32 bits; 0 and -0 are one."""
     bits = (values + np.float32(0)).view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)

@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
-from unlabeled.distributed import gather, rank
+from unlabeled.distributed import gather, rank, world_size
 
-BLOCK = 512
-"""Rows of logits held at a time by `nt_xent_by_blocks`."""
+TILE = {"cpu": 512, "cuda": 4096}
+"""Side of the piece of the kernel that is held at a time: on a processor, what its cache holds."""
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
@@ -18,6 +18,9 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
     With z the 2N unit rows of all processes and p(i) the partner of row i, the mean over i of
 
         -log( exp(z_i . z_p(i) / t)  /  sum over k != i of exp(z_i . z_k / t) )
+
+    The (2B, 2N) logits are never held whole, and the gradient is formed together with the value, so it
+    can be differentiated once.
 
     Args:
         first: embeddings of one view, (B, D), of any length: they are normalised here.
@@ -32,84 +35,116 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
     Raises:
         ValueError: the two shapes differ or are not (B, D), or the temperature is not above 0.
     """
-    queries, keys, own, partner = _queries_and_keys(first, second, temperature)
-    if len(queries) > 4 * BLOCK:
-        loss: Tensor = _Blocks.apply(queries, keys, own, partner, temperature, BLOCK)
-        return loss
-    with torch.autocast(queries.device.type, enabled=False):
-        logits = queries @ keys.T / temperature  # (2B, R 2B)
-    logits = logits.scatter(1, own[:, None], float("-inf"))  # an embedding is not its own negative
-    return cross_entropy(logits, partner)
-
-
-def nt_xent_by_blocks(first: Tensor, second: Tensor, temperature: float = 0.1, block: int = BLOCK) -> Tensor:
-    """`nt_xent`, same value and gradient, holding `block` rows of logits at a time.
-
-    The gradient is formed in the same pass as the value (softmax minus partner), so that memory grows
-    with block x 2N and not with 2B x 2N. `nt_xent` itself turns to this form above 2,048 rows.
-
-    Args:
-        first: (B, D), as for `nt_xent`.
-        second: (B, D), as for `nt_xent`.
-        temperature: t > 0.
-        block: rows of logits held at a time, at least 1.
-
-    Returns:
-        The loss, a scalar. It can be differentiated once.
-
-    Raises:
-        ValueError: as `nt_xent`, or a block below 1.
-    """
-    if block < 1:
-        raise ValueError(f"nt_xent_by_blocks takes a block of at least 1 row, got {block}")
-    queries, keys, own, partner = _queries_and_keys(first, second, temperature)
-    loss: Tensor = _Blocks.apply(queries, keys, own, partner, temperature, block)
-    return loss
-
-
-def _queries_and_keys(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Unit rows of this process (2B, D) and of all (R 2B, D), and the columns of each row itself and of its partner."""
     if first.shape != second.shape or first.ndim != 2:
         shapes = f"{tuple(first.shape)} and {tuple(second.shape)}"
         raise ValueError(f"nt_xent takes two (B, D) tensors of one shape, got {shapes}")
     if not temperature > 0:
         raise ValueError(f"nt_xent takes a temperature above 0, got {temperature}")
     rows = torch.cat([first, second])  # (2B, D)
-    if rows.dtype not in (torch.float32, torch.float64):
-        rows = rows.float()
-    queries = normalize(rows, dim=1)
-    keys = gather(queries)  # process after process
-    own = torch.arange(len(queries), device=queries.device) + rank() * len(queries)
-    return queries, keys, own, own.roll(len(first))
+    rows = normalize(rows if rows.dtype in (torch.float32, torch.float64) else rows.float(), dim=1)
+    tile = TILE.get(rows.device.type, TILE["cuda"])
+    # by tiles exp(-2 / t) must be a number, which it is in float32 down to a temperature of 1/43
+    form = by_tiles if world_size() == 1 and 32 * temperature >= 1 else by_blocks
+    return form(rows, temperature, tile)
 
 
-class _Blocks(torch.autograd.Function):
-    """Value and gradient of NT-Xent in one pass over blocks of anchors."""
+def by_tiles(rows: Tensor, temperature: float, tile: int) -> Tensor:
+    """NT-Xent of one process: its kernel is symmetric, so that half of it is enough.
+
+    Args:
+        rows: unit rows of both views, (2B, D), view by view.
+        temperature: t, at least 1/32.
+        tile: the kernel is formed in pieces (tile, tile).
+    """
+    loss: Tensor = _Tiles.apply(rows, temperature, tile)
+    return loss
+
+
+def by_blocks(rows: Tensor, temperature: float, block: int) -> Tensor:
+    """NT-Xent of any process among many, at any temperature: this process's rows against those of all.
+
+    Args:
+        rows: unit rows of both views, (2B, D), view by view.
+        temperature: t > 0.
+        block: the logits are formed in pieces (block, 2N).
+    """
+    loss: Tensor = _Blocks.apply(rows, gather(rows), temperature, block)
+    return loss
+
+
+class _Tiles(torch.autograd.Function):
+    """Two passes over the tiles on and above the diagonal, with k_ij = exp(z_i . z_j / t) and k_ii = 0.
+
+    First the normalisers n_i = sum_j k_ij, then the gradient of row i,
+
+        1 / (2B t)  ( sum_j k_ij (1 / n_i + 1 / n_j) z_j  -  2 z_p(i) )
+
+    The products amount to two of (2B, 2B, D), which is what a form that holds the kernel whole needs.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, queries: Tensor, keys: Tensor, own: Tensor, partner: Tensor, temperature: float, block: int
-    ) -> Tensor:
-        queries, keys = queries.detach(), keys.detach()
-        to_queries, to_keys = torch.empty_like(queries), torch.zeros_like(keys)
-        loss = torch.zeros((), dtype=torch.float64, device=queries.device)
-        with torch.autocast(queries.device.type, enabled=False):
-            for start in range(0, len(queries), block):
-                rows = slice(start, start + block)
-                logits = (queries[rows] @ keys.T).div_(temperature)  # (block, R 2B)
-                logits.scatter_(1, own[rows, None], float("-inf"))
-                positive = logits.gather(1, partner[rows, None])  # (block, 1)
-                normaliser = logits.logsumexp(1, keepdim=True)
-                loss += (normaliser - positive).sum(dtype=torch.float64)
-                weights = logits.sub_(normaliser).exp_()  # softmax over the others
-                weights.scatter_add_(1, partner[rows, None], weights.new_full((len(weights), 1), -1.0))
-                to_queries[rows] = weights @ keys
-                to_keys.addmm_(weights.T, queries[rows])
-        scale = 1.0 / (temperature * max(len(queries), 1))
-        ctx.save_for_backward(to_queries.mul_(scale), to_keys.mul_(scale))
-        return (loss / len(queries)).to(queries.dtype)
+    def forward(ctx: Any, rows: Tensor, temperature: float, tile: int) -> Tensor:
+        rows, scaled = rows.detach(), rows.detach() / temperature
+        count, top = len(rows), 1 / temperature  # no logit is above 1/t: subtracted, no exponential overflows
+        partners = rows.roll(count // 2, 0)
+        normaliser, gradient = rows.new_zeros(count), torch.zeros_like(rows)
+        buffer = rows.new_empty(min(tile, count) ** 2)
+        places = [(a, b) for a in range(0, count, tile) for b in range(a, count, tile)]
+
+        def kernel(a: int, b: int) -> Tensor:
+            one, other = scaled[a : a + tile], rows[b : b + tile]
+            piece = buffer[: len(one) * len(other)].view(len(one), len(other))
+            torch.mm(one, other.T, out=piece).sub_(top).exp_()
+            return piece.fill_diagonal_(0) if a == b else piece
+
+        with torch.autocast(rows.device.type, enabled=False):
+            for a, b in places:
+                piece = kernel(a, b)
+                normaliser[a : a + tile] += piece.sum(1)
+                if a != b:
+                    normaliser[b : b + tile] += piece.sum(0)
+            share = 1 / normaliser
+            for a, b in places:
+                piece = kernel(a, b).mul_(share[a : a + tile, None] + share[None, b : b + tile])
+                gradient[a : a + tile].addmm_(piece, rows[b : b + tile])
+                if a != b:
+                    gradient[b : b + tile].addmm_(piece.T, rows[a : a + tile])
+            positive = (scaled * partners).sum(1, dtype=torch.float64)
+        ctx.save_for_backward(gradient.sub_(partners, alpha=2).div_(temperature * max(count, 1)))
+        return (normaliser.double().log() + top - positive).mean().to(rows.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        to_queries, to_keys = ctx.saved_tensors
-        return gradient * to_queries, gradient * to_keys, None, None, None, None
+        return gradient * ctx.saved_tensors[0], None, None
+
+
+class _Blocks(torch.autograd.Function):
+    """One pass over blocks of this process's anchors: the gradient is softmax minus partner, both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, keys: Tensor, temperature: float, block: int) -> Tensor:
+        rows, keys = rows.detach(), keys.detach()
+        own = torch.arange(len(rows), device=rows.device) + rank() * len(rows)  # column of each anchor itself
+        partner = own.roll(len(rows) // 2)
+        to_rows, to_keys = torch.empty_like(rows), torch.zeros_like(keys)
+        loss = torch.zeros((), dtype=torch.float64, device=rows.device)
+        with torch.autocast(rows.device.type, enabled=False):
+            for start in range(0, len(rows), block):
+                part = slice(start, start + block)
+                logits = (rows[part] @ keys.T).div_(temperature)  # (block, R 2B)
+                logits.scatter_(1, own[part, None], float("-inf"))  # an embedding is not its own negative
+                positive = logits.gather(1, partner[part, None])  # (block, 1)
+                normaliser = logits.logsumexp(1, keepdim=True)
+                loss += (normaliser - positive).sum(dtype=torch.float64)
+                weights = logits.sub_(normaliser).exp_()  # softmax over the others
+                weights.scatter_add_(1, partner[part, None], weights.new_full((len(weights), 1), -1.0))
+                to_rows[part] = weights @ keys
+                to_keys.addmm_(weights.T, rows[part])
+        scale = 1.0 / (temperature * max(len(rows), 1))
+        ctx.save_for_backward(to_rows.mul_(scale), to_keys.mul_(scale))
+        return (loss / len(rows)).to(rows.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        to_rows, to_keys = ctx.saved_tensors
+        return gradient * to_rows, gradient * to_keys, None, None

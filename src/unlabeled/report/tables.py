@@ -9,6 +9,14 @@ from rich.table import Table
 
 MOST = 20
 """Records of a list that are shown."""
+FIGURES = {
+    "per_class": "mean per class",
+    "top5": "top 5",
+    "mean_average_precision": "mAP",
+    "mean_reciprocal_rank": "MRR",
+    "median_rank": "median rank",
+}
+"""Figures of protocols that have a column of their own beside the value, and their headings."""
 
 
 def show(result: Any) -> None:
@@ -19,11 +27,20 @@ def show(result: Any) -> None:
     """
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 110)
     if hasattr(result, "baseline_details"):
+        console.print(heading(result), style="italic")
         console.print(evaluation_table(result))
+        console.print(settings(result), style="italic")
+        for table in detail_tables(result):
+            console.print(table)
         return
+    for mark, tables in BY_FIELD.items():
+        if hasattr(result, mark):
+            console.print(*tables(result), sep="\n")
+            return
     if hasattr(result, "warnings"):
         console.print(health_table(result))
-        console.print("\n".join(result.warnings), end="\n" if result.warnings else "")
+        for line in (text(result.details), *result.warnings):
+            console.print(line)
         return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     lists: list[tuple[str, list[Any]]] = []
@@ -40,28 +57,84 @@ def show(result: Any) -> None:
         console.print(records_table(records))
 
 
+def heading(result: Any) -> str:
+    """What was learnt from and tested on, in a line.
+
+    Args:
+        result: an `Evaluated`.
+    """
+    return f"{result.protocol} on {result.n_test:,} test samples ({result.split}), learnt from {result.n_train:,}"
+
+
 def evaluation_table(result: Any) -> Table:
     """The encoder and its baselines, a row each, with 95 % intervals.
 
     Args:
         result: an `Evaluated`.
     """
-    title = f"{result.protocol} on {result.n_test:,} test samples ({result.split}), learnt from {result.n_train:,}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("", result.metric, "95 % interval", "mean per class", "top 5"):
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    figures = [name for name in FIGURES if name in result.details]
+    for column in ("", _words(result.metric), "95 % interval", *(FIGURES[name] for name in figures)):
         table.add_column(column)
-    ours = {**result.details, "value": result.value, "interval": result.interval}
-    for name, row in {str(result.run): ours, **result.baseline_details}.items():
+    for name, row in _rows(result).items():
         low, high = row["interval"]
-        cells = (f"{row['value']:.4f}", f"{low:.4f} to {high:.4f}", f"{row['per_class']:.4f}", f"{row['top5']:.4f}")
-        table.add_row(name.replace("_", " "), *cells)
-    table.add_row("largest class", f"{result.details['majority']:.4f}", "", "", "")
-    shown = ("k", "temperature", "cost", "selected_on", "converged", "seed")
-    table.caption = ", ".join(
-        f"{name.replace('_', ' ')} {result.details[name]}" for name in shown if name in result.details
-    )
-    table.caption_justify = "left"
+        cells = (f"{row['value']:.4f}", f"{low:.4f} to {high:.4f}", *(text(row[figure]) for figure in figures))
+        table.add_row(_words(name), *cells)
+    if "majority" in result.details:
+        table.add_row("largest class", text(result.details["majority"]))
     return table
+
+
+def settings(result: Any) -> str:
+    """What the figures depend on, on one line.
+
+    Args:
+        result: an `Evaluated`.
+    """
+    given = {name: value for name, value in result.details.items() if isinstance(value, str | int | float)}
+    shown = [name for name in given if name not in FIGURES and name != "majority"]
+    return ", ".join(f"{_words(name)} {given[name]}" for name in shown)
+
+
+def detail_tables(result: Any) -> list[Table]:
+    """A table for each list of records in the details: one row for each record of each encoder.
+
+    Args:
+        result: an `Evaluated`.
+    """
+    tables = []
+    for name in [name for name, value in result.details.items() if _records(value)]:
+        table = Table(title=f"\n{_words(name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for column in ("", *result.details[name][0]):
+            table.add_column(_words(column))
+        for which, row in _rows(result).items():
+            for number, record in enumerate(row[name]):
+                table.add_row("" if number else _words(which), *(_cell(value) for value in record.values()))
+        tables.append(table)
+    return tables
+
+
+def _rows(result: Any) -> dict[str, dict[str, Any]]:
+    """The encoder's figures by the run's name, and those of its baselines."""
+    ours = {**result.details, "value": result.value, "interval": result.interval}
+    return {str(result.run): ours, **result.baseline_details}
+
+
+def _records(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], dict)
+
+
+def _words(name: str) -> str:
+    return name if "/" in name else name.replace("_", " ")
+
+
+def _cell(value: Any) -> str:
+    """A record's value: a mean with its deviation, an interval, or any other as `text` has it."""
+    if isinstance(value, dict) and set(value) == {"mean", "deviation"}:
+        return f"{value['mean']:.3f} ± {value['deviation']:.3f}"
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return f"{value[0]:.4f} to {value[1]:.4f}"
+    return text(value)
 
 
 def health_table(result: Any) -> Table:
@@ -101,3 +174,71 @@ def text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(text(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def search_tables(result: Any) -> list[Any]:
+    """The neighbours, a row each: all of one query, the first three of each of several.
+
+    Args:
+        result: a `Searched`.
+    """
+    table = Table(title=f"nearest of {result.samples:,} samples of {result.data}", title_justify="left", box=None)
+    several, seen, shown = result.queries > 1, "", 0
+    for column in ("query", "similarity", "path") if several else ("similarity", "path"):
+        table.add_column(column)
+    for each in result.results:
+        shown = shown + 1 if each.query == seen else 1
+        if shown <= (3 if several else MOST) and table.row_count < 3 * MOST:
+            name = [each.query if each.query != seen else ""] if several else []
+            table.add_row(*name, f"{each.similarity:.4f}", each.path)
+        seen = each.query
+    rest = len(result.results) - table.row_count
+    said = [f"and {rest:,} more: --json has all"] if rest else []
+    said += [f"contact sheet: {result.sheet}"] if result.sheet else []
+    said += [f"{each['path']} cannot be read: {each['reason']}" for each in result.skipped[:MOST]]
+    return [table, *said]
+
+
+def comparison_tables(result: Any) -> list[Any]:
+    """The runs, a row each, value and place of the main figures; how these agree with the labels; what to bear in mind.
+
+    Args:
+        result: a `Comparison`.
+    """
+    names = [each for each in ("knn", "rankme", "alpha", "alignment", "uniformity", "spread") if each in result.better]
+    title = f"{len(result.runs)} runs on {result.data}: value (place)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", *names):
+        table.add_column(column if not column else f"{column}\n{result.better[column]}")
+    for run in sorted(result.runs, key=lambda each: each.rank.get(names[0], len(result.runs))):
+        values = run.health | ({} if run.labelled is None else {run.labelled["protocol"]: run.labelled["value"]})
+        cells = (f"{text(values.get(name))}" + (f" ({run.rank[name]})" if name in run.rank else "") for name in names)
+        table.add_row(run.run, *cells)
+    shown: list[Any] = [table]
+    if result.correlation is not None:
+        agreement = Table(title="agreement with the labels over these runs, 1 the same order", title_justify="left")
+        agreement.box, agreement.padding = None, (0, 2, 0, 0)
+        for column in ("", "Kendall's tau-b", "p", "Spearman's rho", "p", "runs"):
+            agreement.add_column(column)
+        for name, found in result.correlation.items():
+            agreement.add_row(name.replace("_", " "), *(text(value) for value in found.values()))
+        shown += ["", agreement]
+    return [*shown, *result.notes]
+
+
+def export_tables(result: Any) -> list[Any]:
+    """What was written, how closely it was seen to agree, and the line that loads it.
+
+    Args:
+        result: an `Exported`.
+    """
+    return [
+        f"{result.file} ({result.format}), {result.megabytes:.1f} MB",
+        f"largest difference from the run's encoder on {result.samples} pictures: {result.largest_difference:.1e} "
+        f"(refused above {result.tolerance:.1e})",
+        f"load it with: {result.usage}",
+    ]
+
+
+BY_FIELD = {"queries": search_tables, "correlation": comparison_tables, "largest_difference": export_tables}
+"""A field that only one verb's result has -> what is printed of that result."""

@@ -100,15 +100,20 @@ def is_pair(source: object) -> bool:
     return isinstance(source, tuple) and len(source) == 2 and is_array(source[0])
 
 
+def are_paths(source: object) -> bool:
+    """Whether it is a list of paths."""
+    return isinstance(source, list) and bool(source) and all(isinstance(one, str | os.PathLike) for one in source)
+
+
 def refuse_plain(source: object) -> None:
     """Raise UserError for the values of Python that hold no pictures, though some have a length and items."""
     plain = source is None or isinstance(source, list | tuple | dict | set | bytes | int | float)
-    if plain and not is_pair(source):
+    if plain and not (is_pair(source) or are_paths(source)):
         raise UserError(f"a {type(source).__name__} holds no pictures; give a path, arrays or a torch Dataset.")
 
 
 def _open_object(source: Any) -> Images:
-    if isinstance(source, list) and source and all(isinstance(one, str | os.PathLike) for one in source):
+    if are_paths(source):
         return open_pictures([absolute(one) for one in source])
     refuse_plain(source)
     if is_array(source):

@@ -5,6 +5,7 @@ An operation takes a picture, float32 (H, W, 3) in [0, 1], and a generator, and 
 """
 
 from collections.abc import Callable
+from math import ceil, exp, log, sqrt
 from typing import Any, Literal
 
 import cv2
@@ -15,6 +16,9 @@ cv2.setNumThreads(0)  # the loader's workers are the threads
 
 Picture = np.ndarray[Any, np.dtype[Any]]
 Operation = Callable[[Picture, Generator], Picture]
+
+GREY = np.array([0.299, 0.587, 0.114])
+"""What red, green and blue weigh in the grey picture (ITU-R BT.601)."""
 
 
 # --- geometry -------------------------------------------------------------------------------------------------------
@@ -36,11 +40,11 @@ def crop_box(
     Ten draws of a share of the area (uniform) and of an aspect ratio (uniform in its logarithm); if none
     fits, the largest central crop within the aspect ratios, as torchvision does.
     """
-    low, high = np.log(aspect[0]), np.log(aspect[1])
+    low, high = log(aspect[0]), log(aspect[1])
     for _ in range(10):
-        pixels = height * width * rng.uniform(*area)
-        ratio = np.exp(rng.uniform(low, high))
-        w, h = round(np.sqrt(pixels * ratio)), round(np.sqrt(pixels / ratio))
+        pixels = height * width * uniform(rng, *area)
+        ratio = exp(uniform(rng, low, high))
+        w, h = round(sqrt(pixels * ratio)), round(sqrt(pixels / ratio))
         if 0 < w <= width and 0 < h <= height:
             return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
     w, h = min(width, max(1, round(height * aspect[1]))), min(height, max(1, round(width / aspect[0])))
@@ -54,9 +58,17 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
-    """A random part of a picture, resized to (size, size, 3) (section 3.1 and appendix A); keeps the pixel type."""
+    """A random part of a picture, resized to (size, size, 3) (section 3.1 and appendix A); keeps the pixel type.
+
+    Bicubic as in the official code, after averaging by the whole factor that the part is larger by: all
+    that is lost of full averaging is what aliases below a factor of two, at an eighth of its time.
+    """
     top, left, height, width = crop_box(image.shape[0], image.shape[1], rng, area, aspect)
-    return resize(image[top : top + height, left : left + width], size, size)
+    part = image[top : top + height, left : left + width]
+    factor = min(height, width) // size
+    if factor > 1:
+        part = cv2.resize(part, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+    return cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def centre_crop(image: np.ndarray, size: int, margin: float = 1.0) -> np.ndarray:
@@ -70,7 +82,7 @@ def centre_crop(image: np.ndarray, size: int, margin: float = 1.0) -> np.ndarray
 
 def horizontal_flip(image: Picture, rng: Generator) -> Picture:
     """Left and right exchanged with probability one half."""
-    return image[:, ::-1] if rng.random() < 0.5 else image
+    return cv2.flip(image, 1) if rng.random() < 0.5 else image
 
 
 def rotate(image: Picture, rng: Generator) -> Picture:
@@ -103,31 +115,31 @@ def grey(image: Picture, rng: Generator) -> Picture:
 
 def brightness(image: Picture, rng: Generator, strength: float) -> Picture:
     """Multiplied by uniform [max(0, 1 - strength), 1 + strength] (appendix A, torchvision's form)."""
-    return clip(image * np.float32(factor(rng, strength)))
+    return at_most_one(scaled(image, factor(rng, strength)))
 
 
 def additive_brightness(image: Picture, rng: Generator, strength: float) -> Picture:
     """Plus uniform [-strength, strength] (the official code's first version)."""
-    return clip(image + np.float32(rng.uniform(-strength, strength)))
+    return clip(scaled(image, 1.0, uniform(rng, -strength, strength)))
 
 
 def contrast(image: Picture, rng: Generator, strength: float) -> Picture:
     """Stretched about the mean of the grey picture by uniform [max(0, 1 - strength), 1 + strength]."""
-    scale, mean = np.float32(factor(rng, strength)), np.float32(grey_of(image).mean())
-    return clip(image * scale + (1 - scale) * mean)
+    scale, mean = factor(rng, strength), float(np.dot(GREY, cv2.mean(image)[:3]))
+    return clip(scaled(image, scale, (1 - scale) * mean))
 
 
 def saturation(image: Picture, rng: Generator, strength: float) -> Picture:
     """Blended with the grey picture: uniform [max(0, 1 - strength), 1 + strength] of the picture, the rest grey."""
     scale = factor(rng, strength)
-    return clip(cv2.addWeighted(image, scale, grey(image, rng), 1 - scale, 0))
+    return clip(cv2.transform(image, scale * np.eye(3) + (1 - scale) * GREY))
 
 
 def hue(image: Picture, rng: Generator, strength: float) -> Picture:
     """Hue turned by uniform [-strength, strength] of the whole circle, in HSV; strength 0 to 0.5."""
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)  # hue in degrees
-    hsv[..., 0] = (hsv[..., 0] + np.float32(360 * rng.uniform(-strength, strength))) % 360
-    return clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
+    turn = 360 * uniform(rng, -strength, strength) % 360
+    hsv = cv2.add(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), (turn, 0, 0, 0))  # degrees; the way back takes any
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
 Strengthened = Callable[[Picture, Generator, float], Picture]
@@ -171,9 +183,13 @@ def colour(image: Picture, rng: Generator, strength: float = 1.0) -> Picture:
 
 
 def gaussian_blur(image: Picture, rng: Generator, sigma: tuple[float, float] = (0.1, 2.0)) -> Picture:
-    """Gaussian blur; the kernel is a tenth of the side, made odd, the deviation uniform in `sigma` (appendix A)."""
-    kernel = 2 * (image.shape[0] // 10 // 2) + 1
-    return cv2.GaussianBlur(image, (kernel, kernel), rng.uniform(*sigma))
+    """Gaussian blur; the kernel is a tenth of the side, made odd, the deviation uniform in `sigma` (appendix A).
+
+    Of the kernel, what lies beyond five deviations is left out: it weighs less than 1e-5.
+    """
+    deviation = uniform(rng, *sigma)
+    kernel = 2 * min(image.shape[0] // 10 // 2, ceil(5 * deviation)) + 1
+    return cv2.GaussianBlur(image, (kernel, kernel), deviation)
 
 
 def noise(image: Picture, rng: Generator, deviation: float = 0.1) -> Picture:
@@ -188,14 +204,33 @@ def sobel(image: Picture, rng: Generator) -> Picture:
     return clip(cv2.cvtColor(cv2.magnitude(x, y) / 4, cv2.COLOR_GRAY2RGB))
 
 
+# --- arithmetic: one pass each, by OpenCV's vector instructions -------------------------------------------------------
+
+
+def uniform(rng: Generator, low: float, high: float) -> float:
+    """One draw between two numbers: the generator's own `uniform`, without what that spends on arrays."""
+    return low + (high - low) * rng.random()
+
+
 def factor(rng: Generator, strength: float) -> float:
     """Uniform [max(0, 1 - strength), 1 + strength]."""
-    return float(rng.uniform(max(0.0, 1 - strength), 1 + strength))
+    return uniform(rng, max(0.0, 1 - strength), 1 + strength)
+
+
+def scaled(image: Picture, scale: float, offset: float = 0.0) -> Picture:
+    """scale image + offset."""
+    return cv2.addWeighted(image, scale, image, 0, offset)
+
+
+def at_most_one(image: Picture) -> Picture:
+    """Values above 1 set to 1."""
+    return cv2.threshold(image, 1, 0, cv2.THRESH_TRUNC)[1]
 
 
 def clip(image: Picture) -> Picture:
     """Back into [0, 1]."""
-    return np.clip(image, 0, 1, out=image)
+    image = at_most_one(image)
+    return cv2.threshold(image, 0, 0, cv2.THRESH_TOZERO, dst=image)[1]
 
 
 def to_float(image: np.ndarray) -> Picture:

@@ -79,9 +79,8 @@ def simclr(
         raise ValueError(f"color_strength takes a number of at least 0, got {strength}")
 
     def view(image: np.ndarray, rng: Generator) -> Picture:
-        out = to_float(random_resized_crop(image, rng, size, crop_area))
-        if flip:
-            out = np.ascontiguousarray(horizontal_flip(out, rng))
+        crop = random_resized_crop(image, rng, size, crop_area)
+        out = to_float(horizontal_flip(crop, rng) if flip else crop)
         if strength > 0 and rng.random() < 0.8:
             out = colour_jitter(out, rng, strength, brightness_form)
         if strength > 0 and rng.random() < 0.2:

@@ -1,0 +1,192 @@
+"""`unlabeled search`: what in the data looks most like this."""
+
+import os
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from unlabeled.commands.load import Encoder
+    from unlabeled.evaluation.features import Features
+
+ROWS, ACROSS = 40, 24
+"""Queries, and neighbours of each, that a contact sheet shows; the table and the JSON hold all."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One sample of the data near a query.
+
+    Args:
+        query: the query's name: its path below --query, or its file's name where that is a single file.
+        path: the sample's name, as its data set gives it.
+        similarity: cosine of the two representations, -1 to 1.
+    """
+
+    query: str
+    path: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was found.
+
+    Args:
+        query: the path that was given.
+        results: query by query, the nearest first; samples of equal similarity in the order of the data.
+        data: where the samples lie.
+        samples: how many were compared.
+        queries: how many were asked about.
+        skipped: a path and a reason for each query that could not be read.
+        sheet: the contact sheet, or None.
+    """
+
+    query: str
+    results: list[Neighbour]
+    data: str
+    samples: int
+    queries: int
+    skipped: list[dict[str, str]]
+    sheet: str | None
+
+
+def search(
+    run: str | PathLike[str],
+    *,
+    query: Any,
+    top: int = 12,
+    data: Any = None,
+    out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Searched:
+    """Find the samples whose representations are nearest to that of a query, exactly, by cosine.
+
+    A query that is itself a sample of the data (the same file, links followed) is not its own neighbour; a copy of
+    it under another name is. Representations of the data are computed once and kept with the run.
+
+    Example: unlabeled search runs/photos --query cat.jpg --top 12 --out sheet.png
+
+    Args:
+        run: the run's folder.
+        query: a picture, or a folder of pictures: each is a query of its own.
+        top: neighbours of each query, at least 1; all there are where the data has fewer.
+        data: where to search; by default the run's own data.
+        out: a .png file, the contact sheet to write: each query beside its neighbours.
+        overwrite: replace a contact sheet that is there already.
+
+    Raises:
+        UserError: no such query or none that can be read, nothing to search in, or a sheet that cannot be written.
+    """
+    from unlabeled.commands.load import data_of, load
+    from unlabeled.errors import UserError
+    from unlabeled.run import Run
+
+    if top < 1:
+        raise UserError(f"--top takes a number of at least 1, got {top}.")
+    sheet = None if out is None else _sheet_at(Path(out), overwrite)
+    folder = Run.open(run)
+    encoder = load(folder.path)
+    queries = encoder.modality.open(query, None)
+    samples = data_of(folder, data)[0]
+    asked = encoder.extract(queries)
+    features = encoder.features(samples, labelled=False)
+    found = _neighbours(encoder, asked.features(), features, _places(queries, samples), top)
+    if sheet is not None:
+        _write_sheet(sheet, encoder, queries, samples, found, f"Nearest neighbours in {folder.path}")
+    unread = [(each.path, each.reason) for each in queries.skipped] + asked.unreadable
+    return Searched(
+        query=str(query) if isinstance(query, str | PathLike) else queries.place,
+        results=[Neighbour(queries.names[q], samples.names[p], s) for q, near in found.items() for p, s in near],
+        data=samples.place,
+        samples=len(features.ids),
+        queries=len(found),
+        skipped=[{"path": path, "reason": reason} for path, reason in unread],
+        sheet=None if sheet is None else str(sheet),
+    )
+
+
+def _sheet_at(file: Path, overwrite: bool) -> Path:
+    from unlabeled.errors import UserError
+
+    if file.suffix.lower() != ".png":
+        raise UserError(f"--out {file} is no contact sheet's name; end it in .png.")
+    if file.exists() and not overwrite:
+        raise UserError(f"{file} is there already; choose another --out, or add --overwrite.")
+    if not file.parent.is_dir():
+        raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
+    return file
+
+
+def _places(queries: Any, samples: Any) -> np.ndarray:
+    """For each query its own place in the data, found by name, or -1: int64 (Q,)."""
+    place = {file: number for number, file in enumerate(_files(samples))}
+    own = np.full(len(queries), -1)
+    for number, file in enumerate(_files(queries)):
+        own[number] = place.get(file, place.get(os.path.realpath(file), -1))
+    return own
+
+
+def _files(samples: Any) -> list[str]:
+    """Where each sample lies: its name below the real path of what was opened; nothing for data in memory."""
+    root = samples.place
+    if not os.path.isabs(root) or not os.path.exists(root):  # noqa: PTH110, PTH117
+        return [name for name in samples.names if os.path.isabs(name)]  # noqa: PTH117, a list of files
+    if samples.names == [os.path.basename(root)]:  # noqa: PTH119, one picture
+        root = os.path.dirname(root)  # noqa: PTH120
+    root = os.path.realpath(root)
+    return [os.path.join(root, name) for name in samples.names]  # noqa: PTH118
+
+
+def _neighbours(
+    encoder: "Encoder", asked: "Features", bank: "Features", own: np.ndarray, top: int
+) -> dict[int, list[tuple[int, float]]]:
+    """Place of each query that was read -> (place in the data, similarity) of its neighbours, nearest first."""
+    from unlabeled.errors import UserError
+    from unlabeled.metrics.neighbours import nearest
+
+    try:
+        similarity, row = nearest(asked.embeddings, bank.embeddings, min(top + 1, len(bank.ids)))
+    except ValueError as problem:
+        raise UserError(f"the representations cannot be compared ({problem}); train again at a lower rate.") from None
+    found = {}
+    for query, values, places in zip(asked.ids.tolist(), similarity.tolist(), bank.ids[row].tolist(), strict=True):
+        others = [(place, value) for place, value in zip(places, values, strict=True) if place != own[query]]
+        found[query] = others[:top]
+    return found
+
+
+def _write_sheet(
+    file: Path,
+    encoder: "Encoder",
+    queries: Any,
+    samples: Any,
+    found: dict[int, list[tuple[int, float]]],
+    title: str,
+) -> None:
+    from unlabeled.errors import Unreadable
+    from unlabeled.report.sheet import SIDE, Cell, Row, contact_sheet
+    from unlabeled.training.checkpoints import write_atomically
+
+    def cell(source: Any, place: int, heading: str) -> Cell:
+        try:
+            picture = encoder.modality.thumbnail(source.read(place, SIDE), SIDE)
+        except Unreadable:  # its representation was kept, but the file has gone since
+            picture = np.full((SIDE, SIDE, 3), 200, np.uint8)
+        return Cell(picture, heading, source.names[place])
+
+    rows = [
+        Row(cell(queries, query, "query"), [cell(samples, place, f"{value:.3f}") for place, value in near[:ACROSS]])
+        for query, near in list(found.items())[:ROWS]
+    ]
+    note = f"cosine similarity among {len(samples):,} samples of {samples.place}"
+    if len(found) > ROWS:
+        note += f"; the first {ROWS} of {len(found):,} queries"
+    widest = max(len(near) for near in found.values())
+    if widest > ACROSS:
+        note += f"; the first {ACROSS} of {widest:,} neighbours"
+    picture = contact_sheet(rows, title, note)
+    write_atomically(file, lambda beside: picture.save(beside, format="PNG"))
