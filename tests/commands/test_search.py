@@ -96,15 +96,16 @@ def test_more_than_there_are_gives_all(world: Path) -> None:
 
 
 def test_the_data_is_embedded_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlabeled.evaluation import features
+    from unlabeled.evaluation import extraction
 
     query = world / "queries" / "some" / "1.png"
     first = unlabeled.search(world / "run", query=query)
     seen: list[int] = []
     monkeypatch.setattr(
         "unlabeled.commands.load.extract",
-        lambda encode, samples, *rest: seen.append(len(samples)) or features.extract(encode, samples, *rest),
+        lambda encode, samples, *rest: seen.append(len(samples)) or extraction.extract(encode, samples, *rest),
     )
+    monkeypatch.setattr("unlabeled.commands.load.extract_blocks", lambda *rest, **more: pytest.fail("embedded again"))
     assert unlabeled.search(world / "run", query=query) == first and seen == [1]
 
 

@@ -104,8 +104,8 @@ def pretrain(
         precision: of the arithmetic.
         workers: processes that make views; 0 makes them in the training process; by default by the machine.
         checkpoint_seconds: time between checkpoints.
-        compile: let torch.compile make the encoder's kernels; needs a C++ compiler, takes about a minute at the start,
-            changes results by rounding alone.
+        compile: let torch.compile make the encoder's kernels; needs a C++ compiler, takes a minute or more at the
+            start, changes results by rounding alone.
         tensorboard: write the figures of metrics.jsonl for TensorBoard too, in the run's folder tensorboard.
         resume: go on with the run at --out, with its own settings.
         views: arguments of the method's view preset.

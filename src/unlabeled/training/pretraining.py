@@ -60,11 +60,6 @@ class Session:
         fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
         self.samples = kind.sample()[0] if data is None else kind.open(data, settings.labels)
-        if settings.batch_size > len(self.samples):
-            raise UserError(
-                f"--batch-size {settings.batch_size} is more than the {len(self.samples)} samples of the data; "
-                "lower it."
-            )
         self.settings = settings = resolve(method, preset, kind, settings, self.samples)
         self.views = called(preset, "--views.", settings.views, size=settings.image_size)
         checkpoint = Run(out).checkpoint() if resume else None
@@ -155,8 +150,12 @@ def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: S
     """Every default written out, so that `config.yaml` says all.
 
     Raises:
-        UserError: an argument that the method, its views or the encoder does not have.
+        UserError: an argument that the method, its views or the encoder does not have, or too few samples for a batch.
     """
+    if settings.batch_size > len(samples):
+        raise UserError(
+            f"--batch-size {settings.batch_size} is more than the {len(samples)} samples of the data; lower it."
+        )
     size = settings.image_size or kind.size(samples)
     return replace(
         settings,
