@@ -76,6 +76,20 @@ def test_fit_is_pretrain(fitted: Encoder, run: Path, tmp_path: Path) -> None:
         kept.fit(PIXELS)
 
 
+def test_every_parameter_reaches_pretrain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is set to a value of its own, and the method's own beside them."""
+    from unlabeled.commands import pretrain as module
+
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(module, "pretrain", lambda **options: given.update(options))
+    names = [name for name in Encoder().get_params() if name not in ("run", "out", "verbose")]
+    values = {name: object() for name in [*names, "temperature"]}
+    with pytest.raises(unlabeled.UserError, match="no run at"):  # for nothing was trained
+        Encoder(**values).fit(PIXELS)
+    assert given.pop("data") is PIXELS and given.pop("out").name == "run"
+    assert given == values
+
+
 def test_a_run_needs_no_fit(run: Path, tmp_path: Path) -> None:
     expected = unlabeled.load(run).embed(PIXELS)
     encoder = Encoder(run)

@@ -59,6 +59,13 @@ def test_places_follow_the_stated_directions(world: Path) -> None:
     assert {"rankme", "alignment", "uniformity", "spread", "knn"} <= found.runs[0].rank.keys()
     assert len({each.rank["rankme"] for each in found.runs}) == 4
     assert found.samples == 100
+    assert {name for name, way in found.better.items() if way == "higher"} == {
+        "knn",
+        "participation_ratio",
+        "rankme",
+        "spread",
+    }
+    assert {name for name, way in found.better.items() if way.startswith("nearer")} == {"alpha", "mean_cosine"}
 
 
 def test_alpha_of_a_bad_fit_has_no_place() -> None:

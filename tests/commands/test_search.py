@@ -75,6 +75,8 @@ def test_a_sample_is_not_its_own_neighbour_but_its_copy_is(world: Path, tmp_path
         found = unlabeled.search(world / "run", query=query, data=tmp_path / "data", top=2).results
         assert found[0].path == twin[1] and found[0].similarity == pytest.approx(1, abs=1e-5), query
         assert found[1].path not in twin
+    through = unlabeled.search(world / "run", query=first, data=tmp_path / "linked", top=1).results
+    assert through[0].path == twin[1], "the data may be opened through a link too"
     stranger = unlabeled.search(
         world / "run", query=shutil.copy(first, tmp_path / "copy.png"), data=tmp_path / "data", top=2
     )
