@@ -29,10 +29,9 @@ class Sheet:
 
 
 def jpeg(pixels: np.ndarray, quality: int = 88) -> bytes:
-    """uint8 (H, W, 3) as JPEG; the smallest pictures keep all their colour."""
+    """uint8 (H, W, 3) as JPEG, colour at full resolution: what is this small has none to lose."""
     stream = io.BytesIO()
-    small = max(pixels.shape[:2]) <= 128
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=0 if small else 2, optimize=True)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 
@@ -44,7 +43,7 @@ def data_uri(content: bytes) -> str:
 def sheet(thumbnails: Sequence[np.ndarray], budget: int = SHEET_BYTES) -> Sheet:
     """All thumbnails in one JPEG, at the best quality that fits the budget.
 
-    Sides that are multiples of 16 keep neighbours apart: JPEG's blocks then belong to one thumbnail each.
+    Sides that are multiples of 8 keep neighbours apart: JPEG's blocks then belong to one thumbnail each.
 
     Args:
         thumbnails: at least one, uint8 (S, S, 3), all of one side S.

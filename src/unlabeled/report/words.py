@@ -57,10 +57,10 @@ WORDS = {
     ),
     "zipf_kl_hard": Words("The same of whole counts", "nats", "Each sample counted for its nearest cluster alone."),
     "zipf_certainty": Words(
-        "Certainty of the clusters", "share", "What a sample gives its nearest cluster; near 1 soft is whole.",
+        "Certainty of the clusters", "share", "What a sample gives its nearest cluster; at 1 soft counts are whole.",
     ),
     "lidar": Words(
-        "LiDAR", "dimensions", "How many directions tell samples apart in spite of their views; more is better.",
+        "LiDAR", "dimensions", "How many directions tell samples apart whatever the view; more is usually better.",
     ),
     "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
