@@ -110,7 +110,7 @@ def pretrain(
         UserError: in one sentence, whatever of this cannot be done.
     """
     from unlabeled import methods
-    from unlabeled.data.source import recognise
+    from unlabeled.data.source import recognise, settled
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.pretraining import Session
@@ -122,7 +122,7 @@ def pretrain(
     named = data is None or isinstance(data, str | PathLike)
     asked = Settings(
         method=method,
-        data=place(data) if named else MEMORY,
+        data=(None if data is None else settled(data)) if named else MEMORY,
         labels=place(labels),
         epochs=epochs,
         max_steps=max_steps,

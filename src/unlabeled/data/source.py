@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unlabeled.data.images import Images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
+from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
 from unlabeled.errors import UserError
 
@@ -40,6 +41,9 @@ def recognise(source: object) -> str:
     if not isinstance(source, str | os.PathLike):
         refuse_plain(source)
         return "images"  # arrays or a torch data set
+    if is_named(source):
+        named(os.fspath(source))
+        return "images"
     path = absolute(source)
     kind = kind_of(path)
     if kind is None:
@@ -49,6 +53,15 @@ def recognise(source: object) -> str:
     if kind == "folder":
         _judge(path)
     return "images"
+
+
+def settled(source: str | os.PathLike[str]) -> str:
+    """A path, or the name of a data set, that means the same from any folder.
+
+    Raises:
+        UserError: a name that is not sound.
+    """
+    return str(named(os.fspath(source))) if is_named(source) else str(Path(source).absolute())
 
 
 def describe(images: Images) -> str:
