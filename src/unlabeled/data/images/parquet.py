@@ -161,7 +161,7 @@ def open_parquet(paths: Sequence[str], prefixes: Sequence[str], place: str) -> I
         except UserError:
             raise
         except Exception as error:  # Arrow's own: no parquet file, or a damaged one
-            reason = f"no sound parquet file ({reason_of(error)})"
+            reason = f"no sound parquet file ({_first_sentence(error)})"
             if len(paths) == 1:
                 raise UserError(f"{path!r} is {reason}; fetch or write it again.") from None
             index.skipped.append(Skipped(prefix.rstrip("/"), reason))
@@ -191,7 +191,7 @@ def _add(index: _Index, path: str, prefix: str) -> None:
                 raise
             except Exception as error:
                 name = f"{prefix}{first}-{first + size - 1}"
-                index.skipped.append(Skipped(name, f"the row group cannot be read ({reason_of(error)})"))
+                index.skipped.append(Skipped(name, f"the row group cannot be read ({_first_sentence(error)})"))
                 continue
             index.groups.append(group)
             _add_rows(index, prefix, first, pictures, answers)
@@ -210,3 +210,8 @@ def _add_rows(index: _Index, prefix: str, first: int, pictures: Any, labels: Seq
         index.places.extend((len(index.groups) - 1, row))
         index.sides.append(seen.side)
         index.labels.append(label)
+
+
+def _first_sentence(error: Exception) -> str:
+    """What Arrow says, without its advice."""
+    return " ".join(str(error).split()).split(". ")[0].rstrip(".")[:80] or type(error).__name__

@@ -162,10 +162,10 @@ def _add(index: _Index, shard: int, path: str, prefix: str) -> None:
             try:
                 for member in members(file, os.fstat(file.fileno()).st_size):
                     key, extension = _split(member.name)
-                    if _is_hidden(member.name):
-                        continue
                     if member.refused:
                         index.skipped.append(Skipped(prefix + _shown(member.name), member.refused))
+                    elif _is_hidden(member.name):
+                        continue
                     elif extension in ("cls", "json"):
                         answers = by_class if extension == "cls" else by_json
                         _read_label(file, member, key, answers, index.skipped, prefix)
