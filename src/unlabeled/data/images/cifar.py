@@ -16,6 +16,7 @@ from unlabeled.errors import UserError
 
 _PIXELS = 3 * 32 * 32
 _TEXTS = frozenset(("SHORT_BINSTRING", "BINSTRING", "BINUNICODE", "SHORT_BINUNICODE"))
+_MEMO = frozenset(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "FRAME"))
 _VALUES = _TEXTS | {"BININT", "BININT1", "BININT2"}
 _FILES = {
     ("CIFAR10", "train"): ("cifar-10-batches-py", [f"data_batch_{number}" for number in range(1, 6)], "labels"),
@@ -53,7 +54,7 @@ def _batch(path: Path, key: str) -> tuple[np.ndarray, list[int]]:
     """Pixels, uint8 (N, 32, 32, 3), and N labels of one file."""
     lists, content = _instructions(path)
     labels = [label for label in lists.get(key, []) if isinstance(label, int)]
-    if len(content) != len(labels) * _PIXELS:
+    if not labels or len(content) != len(labels) * _PIXELS:
         raise UserError(
             f"{str(path)!r} has {len(content):,} bytes of pixels for {len(labels):,} labels; fetch it again."
         )
@@ -65,19 +66,21 @@ def _instructions(path: Path) -> tuple[dict[str, list[Any]], bytes]:
     """What a pickled dictionary would hold: its lists of numbers or text by their keys, and its longest bytes."""
     lists: dict[str, list[Any]] = {}
     current: list[Any] = []
-    key, longest, inside = "", "", False
+    key, longest, before, inside, value = "", "", "", False, None
     try:
-        value: Any
         for opcode, value, _ in pickletools.genops(path.read_bytes()):
+            if opcode.name in _MEMO:
+                continue
             if opcode.name == "EMPTY_LIST":
                 current = lists[key] = []
-            elif opcode.name in ("MARK", "APPENDS"):  # items stand between the two, a thousand at a time
-                inside = opcode.name == "MARK"
+            elif opcode.name in ("MARK", "APPENDS"):  # a list's items stand between the two, a thousand at a time
+                inside = opcode.name == "MARK" and before in ("EMPTY_LIST", "APPENDS")
             elif inside and opcode.name in _VALUES:
                 current.append(value)
             elif opcode.name in _TEXTS:
-                key = value
-                longest = value if len(value) > len(longest) else longest
+                assert isinstance(value, str)
+                key, longest = value, max(longest, value, key=len)
+            before = opcode.name
         return lists, longest.encode("latin-1")
     except FileNotFoundError:
         raise
