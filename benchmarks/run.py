@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import contrastive
+import opening
 import startup
 import training_step
 
@@ -21,7 +22,7 @@ def main() -> None:
     about = environment()
     where = f"{' and '.join(about['devices'])} ({about['machine']}), {about['threads']} threads"
     lines = [HEAD, f"Here: {where}, torch {about['packages']['torch']}.", ""]
-    for benchmark in (startup, views, contrastive, training_step):
+    for benchmark in (startup, opening, views, contrastive, training_step):
         print(f"{benchmark.__name__} ...", file=sys.stderr)
         lines += benchmark.run()
     page = Path(__file__).parent.parent / "docs" / "performance.md"

@@ -81,7 +81,8 @@ def pretrain(
 
     Args:
         method: a name that `unlabeled methods` lists.
-        data: a folder of pictures, an .npz or IDX file; in Python also an array, a pair of arrays or a torch data set.
+        data: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, torchvision:NAME:FOLDER; in
+            Python also an array, a pair of arrays or a torch data set.
             By default a small sample of real photographs that comes with the installation.
         out: the run folder to make.
         labels: a CSV with columns path,label; kept for evaluation, never seen by the method.

@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from unlabeled.data.images import Images
+from unlabeled.data.images import Images, open_images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
 from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
@@ -53,6 +53,15 @@ def recognise(source: object) -> str:
     if kind == "folder":
         _judge(path)
     return "images"
+
+
+def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images]:
+    """The modality of a source, and its samples; nothing that only training needs is imported.
+
+    Raises:
+        UserError: as `recognise` says, or the source cannot be opened.
+    """
+    return recognise(source), open_images(source, labels)
 
 
 def settled(source: str | os.PathLike[str]) -> str:

@@ -103,25 +103,23 @@ def _look_at(paths: Sequence[str], buffers: list[np.ndarray]) -> Looks:
 
 def _read_ends(paths: Sequence[str], buffer: memoryview) -> np.ndarray:
     """The first bytes of each file and behind them its last, one file after the other: lengths, int64 (N,)."""
-    lengths = np.zeros(len(paths), np.int64)
-    place = 0
-    for row, path in enumerate(paths):
+    lengths, place = [], 0
+    for path in paths:
+        count = 0
         try:
             descriptor = os.open(path, _FLAGS)
+            try:
+                count = os.readv(descriptor, (buffer[place : place + _HEAD],))
+                if count == _HEAD:
+                    os.lseek(descriptor, max(_HEAD, os.fstat(descriptor).st_size - _TAIL), os.SEEK_SET)
+                    count += os.readv(descriptor, (buffer[place + _HEAD : place + _HEAD + _TAIL],))
+            finally:
+                os.close(descriptor)
         except (OSError, ValueError):
-            continue
-        try:
-            count = os.readv(descriptor, (buffer[place : place + _HEAD],))
-            if count == _HEAD:
-                os.lseek(descriptor, max(_HEAD, os.fstat(descriptor).st_size - _TAIL), os.SEEK_SET)
-                count += os.readv(descriptor, (buffer[place + _HEAD : place + _HEAD + _TAIL],))
-        except OSError:
-            continue
-        finally:
-            os.close(descriptor)
-        lengths[row] = count
+            count = 0
+        lengths.append(count)
         place += count
-    return lengths
+    return np.array(lengths, np.int64)
 
 
 def sides_of(data: np.ndarray, lengths: np.ndarray) -> np.ndarray:

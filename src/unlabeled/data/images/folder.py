@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,6 +31,8 @@ from unlabeled.errors import Unreadable, UserError
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
 """Sub-folders of these names are parts of a data set, not classes."""
+
+_PLAIN = tuple(EXTENSIONS)
 
 
 class Files:
@@ -156,14 +158,14 @@ def _sift(root: str, walk: Walk) -> tuple[list[str], np.ndarray]:
     return names, readable(looks)
 
 
-def without(names: Sequence[str], rows: Container[int]) -> list[str]:
+def without(names: Sequence[str], rows: Collection[int]) -> list[str]:
     """The names that are not in one of `rows`."""
-    return [name for row, name in enumerate(names) if row not in rows]
+    return [name for row, name in enumerate(names) if row not in rows] if rows else list(names)
 
 
 def readable(looks: Looks) -> np.ndarray:
     """The shorter sides of those that can be read."""
-    return np.delete(looks.sides, list(looks.reasons))
+    return np.delete(looks.sides, list(looks.reasons)) if looks.reasons else looks.sides
 
 
 def open_picture(path: str) -> Images:
@@ -217,7 +219,16 @@ def walk_folder(root: str) -> Walk:
         try:
             with os.scandir(f"{root}/{folder}") as entries:
                 for entry in entries:
-                    _sort_in(entry, folder, real, walk, folders)
+                    own = entry.name
+                    if (
+                        own.endswith(_PLAIN)
+                        and own[0] != "."
+                        and own.isascii()
+                        and entry.is_file(follow_symlinks=False)
+                    ):
+                        walk.names.append(folder + own)  # what `_sort_in` would do with almost every file, in less time
+                    else:
+                        _sort_in(entry, folder, real, walk, folders)
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
             if not folder:
