@@ -58,6 +58,10 @@ def test_a_sample_is_a_key_and_comes_in_the_order_of_keys(tmp_path):
         np.testing.assert_array_equal(images.read(place), noise(seed=names.index(name)))
     assert reasons(images) == {"a/9.seg.png": "a second picture of one sample, of which 9.png is kept"}
     assert images.ignored == 1  # the text
+    path = tar(tmp_path / "b.tar", [("x", png(0)), ("x.b.png", png(1)), ("x.png", png(2)), ("x.a.png", png(3))])
+    images = open_images(path)
+    assert images.names == ["x.png"] and list(reasons(images)) == ["x", "x.a.png", "x.b.png"]
+    np.testing.assert_array_equal(images.read(0), noise(seed=2))
 
 
 def test_labels_of_cls_and_of_json(tmp_path):
@@ -277,6 +281,21 @@ def test_a_picture_that_is_gone_is_unreadable_by_its_name(tmp_path):
     path.unlink()
     with pytest.raises(Unreadable, match="no such file"):
         images.read(0)
+
+
+def test_a_shard_that_cannot_be_opened_is_listed(tmp_path, monkeypatch):
+    for name in ("0.tar", "1.tar"):
+        tar(tmp_path / name, [("a.png", png())])
+    real = Path.open
+
+    def denied(self, *rest, **more):
+        if self.name == "0.tar":
+            raise PermissionError(13, "Permission denied")
+        return real(self, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", denied)
+    images = open_images(tmp_path)
+    assert images.names == ["1.tar/a.png"] and reasons(images) == {"0.tar": "permission denied"}
 
 
 def test_a_file_is_known_by_its_content(tmp_path):

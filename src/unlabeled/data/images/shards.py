@@ -110,10 +110,10 @@ def open_shards(paths: Sequence[str], prefixes: Sequence[str], place: str) -> Im
     """The pictures of tar files in the order of shards and keys.
 
     A sample is the members that share a key: the path up to the first dot of the last part. Its picture is the member
-    with a picture's extension, or with none and a picture's content; of several, the one with the shortest extension
-    and the first name. Its label is the whole number in its `.cls`, else `label` or `class` in its `.json`; where no
-    picture has either, the first folders in the shards are the classes by the rule of `open_folder`. Hidden members
-    are passed over. Nothing is ever unpacked to disk.
+    with a picture's extension, else one with none and a picture's content; of several, the one with the fewest dots in
+    its extension and the first name. Its label is the whole number in its `.cls`, else `label` or `class` in its
+    `.json`; where no picture has either, the first folders in the shards are the classes by the rule of `open_folder`.
+    Hidden members are passed over. Nothing is ever unpacked to disk.
 
     Args:
         paths: the tar files, absolute.
@@ -121,7 +121,7 @@ def open_shards(paths: Sequence[str], prefixes: Sequence[str], place: str) -> Im
         place: what the user gave.
 
     Raises:
-        UserError: a file that is packed or cannot be read, or no readable picture in any.
+        UserError: a file that is packed, or no readable picture in any.
     """
     index = _Index()
     for shard, (path, prefix) in enumerate(zip(paths, prefixes, strict=True)):
@@ -152,7 +152,7 @@ def _answers(names: list[str], labels: list[str | None], prefixed: list[int]) ->
 
 def _add(index: _Index, shard: int, path: str, prefix: str) -> None:
     """Add what one tar file holds."""
-    found: list[tuple[str, int, str, int, int]] = []  # key, dots in the extension, name, start, length
+    found: list[tuple[str, int, str, int, int]] = []  # key, oddness of the extension, name, start, length
     by_class: dict[str, str] = {}
     by_json: dict[str, str] = {}
     try:
@@ -170,11 +170,12 @@ def _add(index: _Index, shard: int, path: str, prefix: str) -> None:
                         answers = by_class if extension == "cls" else by_json
                         _read_label(file, member, key, answers, index.skipped, prefix)
                     elif _may_be_picture(member.name, index, prefix):
-                        found.append((key, extension.count("."), member.name, member.start, member.length))
+                        odd = extension.count(".") if extension else len(member.name)
+                        found.append((key, odd, member.name, member.start, member.length))
             except Damaged as damage:
                 index.skipped.append(Skipped(prefix.rstrip("/") or Path(path).name, str(damage)))
     except OSError as error:
-        raise UserError(f"the shard {path!r} cannot be read ({reason_of(error)}); give others.") from None
+        index.skipped.append(Skipped(prefix.rstrip("/") or Path(path).name, reason_of(error)))
     found.sort()
     for key, same in groupby(found, key=lambda one: one[0]):
         first, *others = same
