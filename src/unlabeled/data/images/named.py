@@ -80,6 +80,8 @@ def open_named(source: str) -> Images:
         raise
     except Exception as error:  # torchvision's own, of many kinds
         reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:120]
+        if isinstance(error, FileNotFoundError) and error.filename:
+            reason = f"no {os.path.relpath(os.fspath(error.filename), asked.root)}"
         raise UserError(
             f"{asked.name} is not in {asked.root!r} as torchvision keeps it ({reason}); fetch it once with "
             f"torchvision.datasets.{asked.name}(FOLDER, download=True), or give another folder."
