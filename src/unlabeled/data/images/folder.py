@@ -32,7 +32,7 @@ from unlabeled.errors import Unreadable, UserError
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
 """Sub-folders of these names are parts of a data set, not classes."""
 
-_PLAIN = tuple(EXTENSIONS)
+_PLAIN = tuple(EXTENSIONS)  # as almost every file ends
 
 
 class Files:
