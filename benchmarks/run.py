@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import contrastive
+import opening
 import protocols
 import startup
 import training_step
@@ -17,7 +18,7 @@ import training_step
 import views
 from unlabeled.run import environment
 
-BENCHMARKS = {each.__name__: each for each in (startup, views, contrastive, training_step, protocols)}
+BENCHMARKS = {each.__name__: each for each in (startup, opening, views, contrastive, training_step, protocols)}
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 

@@ -231,7 +231,7 @@ def test_there_are_many_kinds_of_mistakes():
         ),
         (files(("a.jsonl", b"")), "1 .jsonl file (text)"),
         (files(("a.xyz", b"")), "1 .xyz file, which"),
-        (file("a.tar", b"x"), "does not read (archives)"),
+        (file("a.zip", b"x"), "does not read (archives)"),
         (file("a.xyz", b"x"), "of a kind that this version does not read; give a folder of pictures"),
         (value(7), "int holds no pictures"),
         (value("absent"), "nothing can be opened at 'absent'"),

@@ -27,17 +27,15 @@ def inspect(path: str | PathLike[str], *, labels: str | PathLike[str] | None = N
     Example: unlabeled inspect photos/
 
     Args:
-        path: a folder of pictures, an .npz or an IDX file.
+        path: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, or torchvision:NAME:FOLDER.
         labels: a CSV with columns path,label.
 
     Raises:
         UserError: the path is absent, or holds nothing that can be read.
     """
-    from unlabeled.data.source import recognise
-    from unlabeled.modalities import modality
+    from unlabeled.data.source import look_into
 
-    name = recognise(path)
-    samples = modality(name).open(path, labels)
+    name, samples = look_into(path, labels)
     return Inspected(
         modality=name,
         samples=len(samples),

@@ -84,7 +84,8 @@ def pretrain(
 
     Args:
         method: a name that `unlabeled methods` lists.
-        data: a folder of pictures, an .npz or IDX file; in Python also an array, a pair of arrays or a torch data set.
+        data: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, torchvision:NAME:FOLDER; in
+            Python also an array, a pair of arrays or a torch data set.
             By default a small sample of real photographs that comes with the installation.
         out: the run folder to make.
         labels: a CSV with columns path,label; kept for evaluation, never seen by the method.
@@ -119,7 +120,7 @@ def pretrain(
         UserError: in one sentence, whatever of this cannot be done.
     """
     from unlabeled import methods
-    from unlabeled.data.source import recognise
+    from unlabeled.data.source import recognise, settled
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.launching import processes
@@ -132,7 +133,7 @@ def pretrain(
     named = data is None or isinstance(data, str | PathLike)
     asked = Settings(
         method=method,
-        data=place(data) if named else MEMORY,
+        data=(None if data is None else settled(data)) if named else MEMORY,
         labels=place(labels),
         epochs=epochs,
         max_steps=max_steps,

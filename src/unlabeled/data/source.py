@@ -5,8 +5,9 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from unlabeled.data.images import Images
+from unlabeled.data.images import Images, open_images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
+from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
 from unlabeled.errors import UserError
 
@@ -40,6 +41,9 @@ def recognise(source: object) -> str:
     if not isinstance(source, str | os.PathLike):
         refuse_plain(source)
         return "images"  # arrays or a torch data set
+    if is_named(source):
+        named(os.fspath(source))
+        return "images"
     path = absolute(source)
     kind = kind_of(path)
     if kind is None:
@@ -49,6 +53,24 @@ def recognise(source: object) -> str:
     if kind == "folder":
         _judge(path)
     return "images"
+
+
+def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images]:
+    """The modality of a source, and its samples; nothing that only training needs is imported.
+
+    Raises:
+        UserError: as `recognise` says, or the source cannot be opened.
+    """
+    return recognise(source), open_images(source, labels)
+
+
+def settled(source: str | os.PathLike[str]) -> str:
+    """A path, or the name of a data set, that means the same from any folder.
+
+    Raises:
+        UserError: a name that is not sound.
+    """
+    return str(named(os.fspath(source))) if is_named(source) else str(Path(source).absolute())
 
 
 def describe(images: Images) -> str:

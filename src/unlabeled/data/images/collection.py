@@ -105,7 +105,9 @@ class Images:
     def fingerprint(self) -> str:
         """A digest that changes when the pictures do, 32 hexadecimal digits.
 
-        Of files: their names, lengths and times of change, so that a folder may move. Of arrays: shape and bytes.
+        Of files: their names, lengths and times of change, so that a folder may move; of pictures inside shards or
+        parquet files, their names and places and the length and time of change of what holds them. All of these are
+        as they are when first asked for. Of arrays: shape and bytes.
         Of a torch data set, whose pixels can be had only by reading them: its length and up to 1,000 evenly spread
         items. Labels do not count.
         """

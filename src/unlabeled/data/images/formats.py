@@ -5,7 +5,17 @@ import re
 LIMIT = 89_478_485
 """The most pixels a picture may claim, Pillow's own warning threshold: beyond it lies a decompression bomb."""
 
+BYTES = 1 << 30
+"""The most bytes that a picture inside another file may have: it is held in memory whole."""
+
 UNKNOWN = "not a picture in a known format"
+
+NOT_REGULAR = "not a regular file"
+
+NOT_UTF8 = "its name is not UTF-8"
+
+JUNK = "__MACOSX"
+"""The folder that a Mac's archiver leaves behind."""
 
 _READ = "jpg jpeg jpe jfif png apng gif bmp dib tif tiff webp ppm pgm pbm pnm jp2 j2k j2c jpc avif qoi"
 _FOREIGN = "heic heif jxl svg psd eps exr hdr tga ico pcx raw dng cr2 cr3 nef arw orf rw2"
@@ -28,6 +38,28 @@ def sniff(head: bytes) -> str | None:
     """Pillow's name of the format that a file's first bytes (16 suffice) announce, or None."""
     found = _SIGNATURES.match(head)
     return found.lastgroup if found else None
+
+
+def extension_of(name: str) -> str:
+    """The extension of a name, such as ".jpg", in lower case; "" where it has none."""
+    stem, _, extension = name.rpartition(".")
+    return f".{extension}".lower() if extension and stem and stem[-1] != "/" and "/" not in extension else ""
+
+
+def foreign(extension: str) -> str:
+    """The reason to skip a picture whose extension is one of `FOREIGN`."""
+    return f"pictures of the kind {extension} are not read: convert it to JPEG or PNG"
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name, as the file system or an archive gives it, is sound Unicode."""
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def too_large(width: int, height: int) -> str | None:

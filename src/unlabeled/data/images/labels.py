@@ -15,7 +15,8 @@ from unlabeled.errors import UserError
 
 UNLABELLED = -1
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
+WHOLE = re.compile(r"-?[0-9]{1,18}")
+"""Text that is a whole number of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def number(names: Sequence[str | None]) -> Labels:
         names: one a picture; None or "" where unlabelled.
     """
     used = {name for name in names if name}
-    if all(_WHOLE.fullmatch(name) for name in used):
+    if all(WHOLE.fullmatch(name) for name in used):
         classes = sorted(used, key=lambda name: (int(name), name))
     else:
         classes = sorted(used)

@@ -1,14 +1,16 @@
 """One picture file → RGB pixels."""
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from unlabeled.data.images.formats import LIMIT, UNKNOWN, sniff, too_large
+from unlabeled.data.images.formats import LIMIT, NOT_REGULAR, UNKNOWN, sniff, too_large
 from unlabeled.errors import Unreadable
 
 _UPRIGHT = {
@@ -21,6 +23,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation → what turns the stored pixels upright."""
+
+TRUNCATED = "truncated: the end of the file is missing"
 
 _ORIENTATION = 0x0112
 
@@ -51,9 +55,19 @@ def decode(path: str | os.PathLike[str], at_least: int | None = None) -> np.ndar
             not enough memory.
     """
     with opened(path) as image:
-        if at_least is not None:
-            image.draft(None, (at_least, at_least))
-        return upright_rgb(image)
+        return _pixels(image, at_least)
+
+
+def decode_bytes(content: bytes, name: str, at_least: int | None = None) -> np.ndarray:
+    """`decode` of a picture in memory, called `name` in what is raised."""
+    with opened_stream(io.BytesIO(content), name) as image:
+        return _pixels(image, at_least)
+
+
+def _pixels(image: Image.Image, at_least: int | None) -> np.ndarray:
+    if at_least is not None:
+        image.draft(None, (at_least, at_least))
+    return upright_rgb(image)
 
 
 @contextmanager
@@ -66,16 +80,27 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     name = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116, a fifo must not be opened
-            raise Unreadable(name, "not a regular file")
-        with open(name, "rb") as file:  # noqa: PTH123
-            form = sniff(file.read(16))
-            if form is None:
-                raise Unreadable(name, UNKNOWN)
-            with Image.open(file, formats=(form,)) as image:
-                reason = too_large(*image.size) or refused_mode(image)
-                if reason:
-                    raise Unreadable(name, reason)
-                yield image
+            raise Unreadable(name, NOT_REGULAR)
+        with open(name, "rb") as file, opened_stream(file, name) as image:  # noqa: PTH123
+            yield image
+    except Unreadable:
+        raise
+    except Exception as error:
+        raise Unreadable(name, reason_of(error)) from None
+
+
+@contextmanager
+def opened_stream(stream: IO[bytes], name: str) -> Iterator[Image.Image]:
+    """`opened` of a stream that stands at its beginning, called `name` in what is raised."""
+    try:
+        form = sniff(stream.read(16))
+        if form is None:
+            raise Unreadable(name, UNKNOWN)
+        with Image.open(stream, formats=(form,)) as image:
+            reason = too_large(*image.size) or refused_mode(image)
+            if reason:
+                raise Unreadable(name, reason)
+            yield image
     except Unreadable:
         raise
     except Exception as error:
@@ -144,5 +169,5 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno).lower()
     if "truncated" in text.lower():
-        return "truncated: the end of the file is missing"
+        return TRUNCATED
     return f"damaged ({text or type(error).__name__})"
