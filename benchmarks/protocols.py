@@ -74,7 +74,7 @@ def measured(classes: int) -> dict[str, tuple[float, float, float]]:
     with counted(Problem, "mean_loss", lambda problem, *rest: len(problem.places)) as looked_at:
         linear_seconds = both_clocks(lambda: linear(train, test))
     weight = np.zeros((classes, WIDTH))
-    parts = np.split(wide, 8)
+    parts = np.array_split(wide, 8)
     both = seconds(lambda: in_threads(lambda part: (part @ weight.T).T @ part, parts)) / len(wide)  # of a row
     found["linear"] = *linear_seconds, both * sum(looked_at)
     with counted(kmeans, "_assign", lambda rows, centres: (len(centres), len(rows))) as assigned:
