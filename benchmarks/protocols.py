@@ -25,7 +25,7 @@ def mixture(classes: int, seed: int = 0) -> tuple[Features, Features]:
     labels = rng.integers(0, classes, TRAIN + TEST)
     spectrum = np.arange(1, WIDTH + 1) ** -0.5
     middles = rng.standard_normal((classes, WIDTH)) * spectrum
-    rows = (middles[labels] + 2.0 * rng.standard_normal((TRAIN + TEST, WIDTH)) * spectrum + 0.1).astype(np.float32)
+    rows = (middles[labels] + 8.0 * rng.standard_normal((TRAIN + TEST, WIDTH)) * spectrum + 0.1).astype(np.float32)
     ids = np.arange(TRAIN + TEST)
     train, test = (Features(rows[s], ids[s], labels[s]) for s in (slice(0, TRAIN), slice(TRAIN, None)))
     return train, test
