@@ -67,6 +67,7 @@ def test_parts_far_apart_are_found_whatever_their_order():
 
 def test_restarts_look_at_a_sample_and_the_end_at_all_rows(monkeypatch):
     monkeypatch.setattr(module, "AT_LEAST", 0)
+    monkeypatch.setattr(module, "TOLERANCE", 0.0)
     rows, _ = mixture(3000, 5, 3, 4.0)
     sizes = []
     monkeypatch.setattr(module, "_seeded", lambda sample, *rest: sizes.append(len(sample)) or _seeded(sample, *rest))
