@@ -39,21 +39,21 @@ def test_episodes_are_the_nearest_class_means_of_scikit_learn():
 
 def test_all_classes_are_the_logistic_regression_of_scikit_learn_and_a_vote():
     train, test = digit_features()
-    found = few_shot(train, test, episodes=2, per_class=(2,), draws=3, cost=0.5, seed=1).all_classes[0]
+    found = few_shot(train, test, episodes=2, per_class=(4,), draws=3, cost=0.5, seed=1).all_classes[0]
     rows, tested = centred(train, test)
     logistic, neighbours = [], []
     for draw in range(3):
-        rng = chance.generator(1, chance.SPLIT, DRAWS, 2, draw)
-        places = np.concatenate([rng.choice(np.flatnonzero(train.labels == c), 2, replace=False) for c in range(10)])
+        rng = chance.generator(1, chance.SPLIT, DRAWS, 4, draw)
+        places = np.concatenate([rng.choice(np.flatnonzero(train.labels == c), 4, replace=False) for c in range(10)])
         theirs = LogisticRegression(C=0.5, tol=1e-9, max_iter=5000).fit(rows[places], train.labels[places])
         logistic.append((theirs.predict(tested) == test.labels).mean())
-        nearest = np.sort(np.argsort(-(tested @ rows[places].T), axis=1, kind="stable")[:, :2], axis=1)
+        nearest = np.sort(np.argsort(-(tested @ rows[places].T), axis=1, kind="stable")[:, :4], axis=1)
         votes = np.zeros((len(tested), 10))
         for column in nearest.T:
             weight = np.exp((tested * rows[places[column]]).sum(axis=1) / 0.07)
             votes[np.arange(len(tested)), train.labels[places[column]]] += weight
         neighbours.append((votes.argmax(axis=1) == test.labels).mean())
-    assert found.n == 2
+    assert found.n == 4
     assert [found.logistic, found.neighbours] == pytest.approx([np.mean(logistic), np.mean(neighbours)])
     deviations = [found.logistic_deviation, found.neighbours_deviation]
     assert deviations == pytest.approx([np.std(logistic, ddof=1), np.std(neighbours, ddof=1)])

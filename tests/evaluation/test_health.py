@@ -114,9 +114,9 @@ def test_what_cannot_be_judged_is_one_sentence(first, second, said):
 
 
 def test_zipf_is_that_of_the_sizes_of_clusters():
-    """Nine far parts with sizes of Zipf's law, found as clusters: the divergence is 0; of equal sizes it is not."""
+    """Nine parts along one ray with sizes of Zipf's law, found as clusters: divergence 0; of equal sizes it is not."""
     rng = np.random.default_rng(0)
-    middles = 60 * rng.standard_normal((9, 20))
+    middles = 60 * np.arange(1, 10)[:, None] * rng.standard_normal(20)
     for sizes in (2520 // np.arange(1, 10), np.full(9, 300)):
         rows = middles[np.repeat(np.arange(9), sizes)] + 0.1 * rng.standard_normal((sizes.sum(), 20))
         found = health(rng.permutation(rows).astype(np.float32), zipf_clusters=9)

@@ -20,11 +20,10 @@ def objective_of(rows, centres) -> float:
 @pytest.mark.parametrize("spherical", [True, False])
 def test_lloyd_is_the_written_out_iteration(spherical, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 37)
-    monkeypatch.setattr(module, "TOLERANCE", 0.0)
     rows, _ = mixture(300, 6, 4, 0.5)
     rows = normalise(rows) if spherical else rows
     start = rows[:5].copy()
-    found = _lloyd(rows, start, spherical, lambda sums: sums, map)
+    found = _lloyd(rows, start, spherical, 0.0, lambda sums: sums, map)
     centres, before = start.astype(np.float64), None
     while True:
         clusters = ((rows[:, None] - centres[None]) ** 2).sum(-1).argmin(axis=1)

@@ -13,6 +13,9 @@ from unlabeled.evaluation.split import HELD_OUT, labelled_pair
 from unlabeled.metrics.logistic import COSTS, Problem, path
 from unlabeled.training.progress import Progress
 
+FINAL = 1e-6
+"""The last fit's tolerance: scores are then right to about as many digits as float32 embeddings have."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(Classified):
@@ -66,7 +69,7 @@ def linear(train: Features, test: Features, seed: int = 0, validation: float = 0
     with Progress("linear probe", len(COSTS), "penalties", show=rank() == 0) as progress:
         held = train.embeddings[judged], labels[judged]
         chosen, accuracies, _ = path(problem, *held, report=progress.update)
-    whole = Problem(train.embeddings[share], labels[share], classes).solve(chosen.cost, chosen)
+    whole = Problem(train.embeddings[share], labels[share], classes).solve(chosen.cost, chosen, FINAL)
     return Linear(
         **vars(classified(whole.scores(test.embeddings), labels, test_labels)),
         cost=whole.cost,
