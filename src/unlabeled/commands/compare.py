@@ -26,8 +26,10 @@ BETTER = {
     "dead_dimensions": "lower",
     "participation_ratio": "higher",
     "top_variance_share": "lower",
+    "zipf_kl": "lower",
+    "lidar": "higher",
 }
-"""The label-free figures that runs are ranked by, and which way each is better (section 11 of the protocols)."""
+"""The label-free figures that runs are ranked by where `evaluate health` gives them, and which way each is better."""
 
 LABELLED = "knn"
 """The labelled figure: accuracy of the k-NN protocol at its defaults."""
@@ -114,7 +116,8 @@ def compare(
     given = test is not None or labels is not None
     accuracies, problem = _accuracies(folders, samples, tested, test, test_labels, seed, given)
     healths = [health_of(folder, samples, limit, seed).figures() for folder in folders]
-    scores = {name: [_goodness(name, health) for health in healths] for name in BETTER}
+    named = [name for name in BETTER if any(name in health for health in healths)]
+    scores = {name: [_goodness(name, health) for health in healths] for name in named}
     if accuracies is not None:
         scores[LABELLED] = [accuracy["value"] for accuracy in accuracies]
     places = {name: _ranked(values) for name, values in scores.items()}
@@ -129,7 +132,7 @@ def compare(
     return Comparison(
         runs=compared,
         correlation=_correlation(scores, len(folders), seed),
-        better=BETTER | ({LABELLED: "higher"} if accuracies is not None else {}),
+        better={name: BETTER.get(name, "higher") for name in scores},
         data=samples.place,
         samples=min(limit, len(samples)),
         notes=_notes(folders, data is None, problem),
@@ -217,7 +220,7 @@ def _correlation(scores: dict[str, list[float | None]], count: int, seed: int) -
     if count < LEAST or LABELLED not in scores:
         return None
     found = {}
-    for name in BETTER:
+    for name in [each for each in BETTER if each in scores]:
         pairs = [pair for pair in zip(scores[name], scores[LABELLED], strict=True) if pair[0] is not None]
         if len(pairs) >= LEAST:
             one, other = np.array(pairs, np.float64).T

@@ -77,20 +77,14 @@ def export(
             this format, or what was written does not agree.
     """
     from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.output import new_file
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.checkpoints import write_atomically
 
-    file = Path(out)
     if format not in WRITERS:
         raise UserError(f"no format is called {format!r}; the formats are {', '.join(WRITERS)}.")
-    ending = ".onnx" if format == "onnx" else ".safetensors"
-    if file.suffix.lower() != ending:
-        raise UserError(f"--out {file} is no name for the format {format}; end it in {ending}.")
-    if file.exists() and not overwrite:
-        raise UserError(f"{file} is there already; choose another --out, or add --overwrite.")
-    if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
+    file = new_file(out, (".onnx" if format == "onnx" else ".safetensors",), overwrite)
     folder = Run.open(run)
     encoder = load(folder.path)
     module, pictures = _module(encoder), _pictures(encoder, data_of(folder, data)[0])

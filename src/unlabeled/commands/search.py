@@ -82,12 +82,13 @@ def search(
         UserError: no such query or none that can be read, nothing to search in, or a sheet that cannot be written.
     """
     from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.output import new_file
     from unlabeled.errors import UserError
     from unlabeled.run import Run
 
     if top < 1:
         raise UserError(f"--top takes a number of at least 1, got {top}.")
-    sheet = None if out is None else _sheet_at(Path(out), overwrite)
+    sheet = None if out is None else new_file(out, (".png",), overwrite)
     folder = Run.open(run)
     encoder = load(folder.path)
     queries = encoder.modality.open(query, None)
@@ -96,7 +97,7 @@ def search(
     features = encoder.features(samples, labelled=False)
     found = _neighbours(encoder, asked.features(), features, _places(queries, samples), top)
     if sheet is not None:
-        _write_sheet(sheet, encoder, queries, samples, found, f"Nearest neighbours in {folder.path}")
+        _write_sheet(sheet, encoder, queries, samples, found, f"Nearest neighbours, as {folder.path} sees them")
     unread = [(each.path, each.reason) for each in queries.skipped] + asked.unreadable
     return Searched(
         query=str(query) if isinstance(query, str | PathLike) else queries.place,
@@ -107,18 +108,6 @@ def search(
         skipped=[{"path": path, "reason": reason} for path, reason in unread],
         sheet=None if sheet is None else str(sheet),
     )
-
-
-def _sheet_at(file: Path, overwrite: bool) -> Path:
-    from unlabeled.errors import UserError
-
-    if file.suffix.lower() != ".png":
-        raise UserError(f"--out {file} is no contact sheet's name; end it in .png.")
-    if file.exists() and not overwrite:
-        raise UserError(f"{file} is there already; choose another --out, or add --overwrite.")
-    if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
-    return file
 
 
 def _places(queries: Any, samples: Any) -> np.ndarray:
@@ -182,7 +171,7 @@ def _write_sheet(
         Row(cell(queries, query, "query"), [cell(samples, place, f"{value:.3f}") for place, value in near[:ACROSS]])
         for query, near in list(found.items())[:ROWS]
     ]
-    note = f"cosine similarity among {len(samples):,} samples of {samples.place}"
+    note = f"cosine similarity; samples compared: {len(samples):,} of {samples.place}"
     if len(found) > ROWS:
         note += f"; the first {ROWS} of {len(found):,} queries"
     widest = max(len(near) for near in found.values())

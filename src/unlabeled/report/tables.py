@@ -182,7 +182,7 @@ def search_tables(result: Any) -> list[Any]:
     Args:
         result: a `Searched`.
     """
-    table = Table(title=f"nearest of {result.samples:,} samples of {result.data}", title_justify="left", box=None)
+    table = Table(box=None, padding=(0, 2, 0, 0))
     several, seen, shown = result.queries > 1, "", 0
     for column in ("query", "similarity", "path") if several else ("similarity", "path"):
         table.add_column(column)
@@ -196,7 +196,7 @@ def search_tables(result: Any) -> list[Any]:
     said = [f"and {rest:,} more: --json has all"] if rest else []
     said += [f"contact sheet: {result.sheet}"] if result.sheet else []
     said += [f"{each['path']} cannot be read: {each['reason']}" for each in result.skipped[:MOST]]
-    return [table, *said]
+    return [f"nearest of {result.samples:,} samples of {result.data}", table, *said]
 
 
 def comparison_tables(result: Any) -> list[Any]:
@@ -206,23 +206,21 @@ def comparison_tables(result: Any) -> list[Any]:
         result: a `Comparison`.
     """
     names = [each for each in ("knn", "rankme", "alpha", "alignment", "uniformity", "spread") if each in result.better]
-    title = f"{len(result.runs)} runs on {result.data}: value (place)"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", *names):
         table.add_column(column if not column else f"{column}\n{result.better[column]}")
     for run in sorted(result.runs, key=lambda each: each.rank.get(names[0], len(result.runs))):
         values = run.health | ({} if run.labelled is None else {run.labelled["protocol"]: run.labelled["value"]})
         cells = (f"{text(values.get(name))}" + (f" ({run.rank[name]})" if name in run.rank else "") for name in names)
         table.add_row(run.run, *cells)
-    shown: list[Any] = [table]
+    shown: list[Any] = [f"{len(result.runs)} runs on {result.data}: value (place)", table]
     if result.correlation is not None:
-        agreement = Table(title="agreement with the labels over these runs, 1 the same order", title_justify="left")
-        agreement.box, agreement.padding = None, (0, 2, 0, 0)
+        agreement = Table(box=None, padding=(0, 2, 0, 0))
         for column in ("", "Kendall's tau-b", "p", "Spearman's rho", "p", "runs"):
             agreement.add_column(column)
         for name, found in result.correlation.items():
             agreement.add_row(name.replace("_", " "), *(text(value) for value in found.values()))
-        shown += ["", agreement]
+        shown += ["\nagreement with the labels over these runs: 1 the same order, -1 the reverse", agreement]
     return [*shown, *result.notes]
 
 
