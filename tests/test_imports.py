@@ -84,7 +84,7 @@ def test_the_check_sees_an_import_that_runs_up(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "words",
     [["--help"], ["pretrain", "--help"], ["evaluate", "--help"], ["evaluate", "knn", "--help"], ["embed", "--help"],
-     ["inspect", "--help"], ["methods", "--help"], ["methods"]],
+     ["inspect", "--help"], ["report", "--help"], ["methods", "--help"], ["methods"]],
     ids=" ".join,
 )  # fmt: skip
 def test_help_imports_nothing_heavy(words: list[str]) -> None:

@@ -25,11 +25,13 @@ class Browser:
     Attributes:
         problems: uncaught errors, and messages of the console and of the browser, in words.
         requests: addresses that the page asked for.
+        opened: how many pages were opened.
     """
 
     def __init__(self, program: str) -> None:
         self.problems: list[str] = []
         self.requests: list[str] = []
+        self.opened = 0
         self.profile = tempfile.mkdtemp()
         commands, self._write = os.pipe()
         self._read, answers = os.pipe()
@@ -72,6 +74,8 @@ class Browser:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._ask("Emulation.setEmulatedMedia", features=scheme)
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.opened += 1
+        self._ask("Page.navigate", url="about:blank")
         self._ask("Page.navigate", url=page.resolve().as_uri())
         until = time.monotonic() + 30
         while self.value("document.readyState") != "complete" or self.value("location.href") == "about:blank":
