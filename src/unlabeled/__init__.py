@@ -8,7 +8,9 @@ The commands as functions, each imported when it is first asked for:
     encoder.embed(["cat.jpg"])              # float32 (1, D)
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ _HOMES = {
     "inspect": "commands.inspect",
     "load": "commands.load",
     "pretrain": "commands.pretrain",
-    "report": "commands.report",
 }
 
 
@@ -39,3 +40,19 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'unlabeled' has no attribute {name!r}")
     return getattr(import_module(f"unlabeled.{_HOMES[name]}"), name)
+
+
+class _Doors(ModuleType):
+    """This package; here the command `report` goes before the folder `report/`, whose name it shares."""
+
+    @property
+    def report(self) -> Any:
+        """The command."""
+        return import_module("unlabeled.commands.report").report
+
+    @report.setter
+    def report(self, folder: ModuleType) -> None:
+        """What Python sets when the folder is first imported, and finds in `sys.modules` from then on."""
+
+
+sys.modules[__name__].__class__ = _Doors
