@@ -19,7 +19,7 @@ def free(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Train, evaluate with labels and without, say what to try next."""
+    """Train, evaluate with labels and without, write the page, say what to try next."""
     began = time.monotonic()
     out = free(ROOT / "runs")
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in SETTINGS.items())
@@ -38,6 +38,7 @@ def main() -> None:
     print("\nwithout labels   SimCLR   random encoder")
     for name in ("rankme", "alignment", "uniformity", "mean_cosine"):
         print(f"{name:<15}{health.figures[name]:>8.2f}{health.baselines['random_encoder'][name]:>17.2f}")
+    page = unlabeled.report(run)
     verdict = "is above" if proven else "is NOT above"
     print(
         f"\nThe trained encoder {verdict} the random one by more than the interval (k-NN), "
@@ -45,6 +46,8 @@ def main() -> None:
     )
     shown = out.relative_to(ROOT)
     print(f"""
+The page, to open in a browser: {page.report} ({page.bytes / 1e6:.1f} MB, needs no network)
+
 What to try next, with your own pictures:
   .venv/bin/unlabeled inspect PHOTOS
   .venv/bin/unlabeled pretrain simclr --data PHOTOS --out runs/photos --epochs 30

@@ -1,10 +1,12 @@
 """Headless Chromium driven over a pipe, with the standard library alone."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +14,9 @@ from types import TracebackType
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+AS_3_AND_4 = "import os, sys; _, a, b, *c = sys.argv; os.dup2(int(a), 3); os.dup2(int(b), 4); os.execv(c[0], c)"
+"""Becomes the browser, which reads commands at file 3 and writes answers at file 4."""
 
 
 def installed() -> str | None:
@@ -25,26 +30,29 @@ class Browser:
     Attributes:
         problems: uncaught errors, and messages of the console and of the browser, in words.
         requests: addresses that the page asked for.
+        opened: how many pages were opened.
     """
 
     def __init__(self, program: str) -> None:
         self.problems: list[str] = []
         self.requests: list[str] = []
+        self.opened = 0
         self.profile = tempfile.mkdtemp()
         commands, self._write = os.pipe()
         self._read, answers = os.pipe()
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (commands, answers)]
         flags = (
-            f"--headless=new --no-sandbox --disable-gpu --hide-scrollbars --remote-debugging-pipe "
-            f"--disable-dev-shm-usage --no-first-run --user-data-dir={self.profile} about:blank"
-        )
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe",
+            "--disable-dev-shm-usage", "--no-first-run", f"--user-data-dir={self.profile}", "about:blank",
+        )  # fmt: skip
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$0" {flags} 3<&{commands} 4>&{answers}', program],
-            pass_fds=(commands, answers),
+            [sys.executable, "-I", "-S", "-c", AS_3_AND_4, *map(str, ends), program, *flags],
+            pass_fds=ends,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(commands)
-        os.close(answers)
+        for end in (commands, answers, *ends):
+            os.close(end)
         self._number, self._buffer, self._session = 0, b"", ""
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -72,6 +80,8 @@ class Browser:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._ask("Emulation.setEmulatedMedia", features=scheme)
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.opened += 1
+        self._ask("Page.navigate", url="about:blank")
         self._ask("Page.navigate", url=page.resolve().as_uri())
         until = time.monotonic() + 30
         while self.value("document.readyState") != "complete" or self.value("location.href") == "about:blank":

@@ -133,6 +133,8 @@ def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | N
         seen = look(_source(folder, encoder, samples), limit)
         described, place = describe(samples), samples.place
     results, notes = _results(folder, samples, data, labels, limit)
+    strange = [each["protocol"] for each in results if not {"value", "figures"} & each.keys()]
+    notes += [f"The result of {name} is of a form that this page does not show; see evaluations/." for name in strange]
     return Material(
         facts=_facts(folder, encoder, described, place),
         metrics=folder.metrics(),

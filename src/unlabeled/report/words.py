@@ -20,7 +20,7 @@ class Words:
 
 WORDS = {
     "loss": Words("Loss", "nats", "The sum that training makes small; figures of two methods cannot be compared."),
-    "learning_rate": Words("Learning rate", "per step", "The size of the optimiser's steps."),
+    "learning_rate": Words("Learning rate", "", "The size of the optimiser's steps."),
     "samples_per_second": Words("Speed", "samples a second", "How fast training was."),
     "rankme": Words(
         "Effective rank", "dimensions",
