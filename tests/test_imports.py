@@ -14,7 +14,7 @@ LINE = [
     {"data", "distributed"},
     {"views", "encoders", "objectives", "metrics"},
     {"training", "run", "modalities"},
-    {"methods", "evaluation", "report"},
+    {"methods", "evaluation", "reports"},
     {"commands"},
     {"cli", "parsing", "sklearn", "__init__", "__main__"},
 ]

@@ -110,7 +110,7 @@ def _show(result: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_finite(asdict(result)), ensure_ascii=False))
         return
-    from unlabeled.report.tables import show
+    from unlabeled.reports.tables import show
 
     show(result)
 

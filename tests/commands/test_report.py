@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +33,6 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run <i>"
     unlabeled.pretrain("simclr", data=photos, out=out, epochs=2, batch_size=32, optimizer="adamw", workers=0)
     return out
-
-
-def test_the_door_is_the_command_and_not_the_folder_of_its_name() -> None:
-    script = "import unlabeled, {0}; from unlabeled.report import tables; print(unlabeled.report.__module__)"
-    for first in ("unlabeled.report.markup", "unlabeled.cli"):
-        shown = subprocess.run([sys.executable, "-c", script.format(first)], capture_output=True, text=True, check=True)
-        assert shown.stdout.strip() == "unlabeled.commands.report"
-    from unlabeled import report
-
-    assert report is unlabeled.report and callable(report)
 
 
 def copied(run: Path, to: Path) -> Path:

@@ -113,7 +113,7 @@ def test_the_data_is_embedded_once(world: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_sheet_shows_the_query_and_its_neighbours(world: Path, tmp_path: Path) -> None:
     from unlabeled.modalities import small_picture
-    from unlabeled.report.sheet import SIDE
+    from unlabeled.reports.sheet import SIDE
 
     query, out = world / "queries" / "some" / "0.png", tmp_path / "sheet.png"
     found = unlabeled.search(world / "run", query=query, top=3, out=out)
@@ -127,7 +127,7 @@ def test_the_sheet_shows_the_query_and_its_neighbours(world: Path, tmp_path: Pat
 
 
 def test_a_long_sheet_says_what_it_leaves_out(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unlabeled.report import sheet
+    from unlabeled.reports import sheet
 
     notes: list[str] = []
     monkeypatch.setattr(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unlabeled.commands.load import Encoder
-    from unlabeled.report.material import Facts, Material, Seen
+    from unlabeled.reports.material import Facts, Material, Seen
     from unlabeled.run import Run
 
 PathText = str | PathLike[str]
@@ -67,7 +67,7 @@ def report(
     """
     from unlabeled.commands.load import load
     from unlabeled.errors import UserError
-    from unlabeled.report.page import page
+    from unlabeled.reports.page import page
     from unlabeled.run import Run
     from unlabeled.training.checkpoints import write_atomically
 
@@ -117,9 +117,9 @@ def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | N
     from unlabeled.commands.load import data_of
     from unlabeled.data.source import describe
     from unlabeled.errors import UserError
-    from unlabeled.report.gathering import look
-    from unlabeled.report.material import Material
-    from unlabeled.report.results import comparison, label_free
+    from unlabeled.reports.gathering import look
+    from unlabeled.reports.material import Material
+    from unlabeled.reports.results import comparison, label_free
 
     try:
         samples = data_of(folder, data, labels)[0]
@@ -149,7 +149,7 @@ def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | N
 def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:
     """The samples and all ways to look at them."""
     from unlabeled import methods
-    from unlabeled.report.gathering import Source
+    from unlabeled.reports.gathering import Source
     from unlabeled.training.settings import called
 
     config = folder.config()
@@ -201,7 +201,7 @@ def _results(
 
 def _facts(folder: "Run", encoder: "Encoder", described: str, place: str) -> "Facts":
     """What was trained on what."""
-    from unlabeled.report.material import Facts
+    from unlabeled.reports.material import Facts
 
     about, checkpoint = encoder.description, folder.checkpoint()
     return Facts(

@@ -157,7 +157,7 @@ def _write_sheet(
     title: str,
 ) -> None:
     from unlabeled.errors import Unreadable
-    from unlabeled.report.sheet import SIDE, Cell, Row, contact_sheet
+    from unlabeled.reports.sheet import SIDE, Cell, Row, contact_sheet
     from unlabeled.training.checkpoints import write_atomically
 
     def cell(source: Any, place: int, heading: str) -> Cell:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report.browser import Browser, installed
+from report.material import material
 
 import unlabeled
 from battery.small import digits
-from report.browser import Browser, installed
-from report.material import material
-from unlabeled.report.page import page
+from unlabeled.reports.page import page
 
 pytestmark = pytest.mark.skipif(installed() is None, reason="no Chromium is installed (looked for it on the PATH)")
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from unlabeled.report.markup import counted
-from unlabeled.report.material import Comparison, LabelFree, Row
+from unlabeled.reports.markup import counted
+from unlabeled.reports.material import Comparison, LabelFree, Row
 
 SETTINGS = ("k", "temperature", "cost")
 """Details that are told beside the number of samples."""

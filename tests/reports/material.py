@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from unlabeled.report.material import Comparison, Facts, LabelFree, Map, Material, Query, Row, Seen, Shown, Viewed
-from unlabeled.report.pictures import jpeg, sheet
+from unlabeled.reports.material import Comparison, Facts, LabelFree, Map, Material, Query, Row, Seen, Shown, Viewed
+from unlabeled.reports.pictures import jpeg, sheet
 
 HOSTILE = (
     "<script>alert(1)</script>", "\"><img src=x onerror=alert(2)>", "' onmouseover='alert(3)", "&lt;b&gt;",

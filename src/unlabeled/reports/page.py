@@ -4,9 +4,9 @@ import hashlib
 from base64 import b64encode
 from importlib.resources import files
 
-from unlabeled.report import gallery, sections
-from unlabeled.report.markup import shown
-from unlabeled.report.material import Material
+from unlabeled.reports import gallery, sections
+from unlabeled.reports.markup import shown
+from unlabeled.reports.material import Material
 
 MENU = {
     "evaluation": "Evaluation", "health": "Health", "training": "Training", "map": "Map", "neighbours": "Neighbours",
@@ -50,7 +50,7 @@ def page(material: Material) -> str:
 
 
 def _part(name: str) -> str:
-    return files("unlabeled.report").joinpath(name).read_text(encoding="utf-8")
+    return files("unlabeled.reports").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

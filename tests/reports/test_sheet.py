@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unlabeled.report import sheet
-from unlabeled.report.sheet import SIDE, Cell, Row, contact_sheet, shortened
+from unlabeled.reports import sheet
+from unlabeled.reports.sheet import SIDE, Cell, Row, contact_sheet, shortened
 
 
 def cell(colour: int, name: str = "a.png") -> Cell:

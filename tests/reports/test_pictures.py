@@ -6,9 +6,9 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-
 from report.material import noise
-from unlabeled.report.pictures import QUALITIES, data_uri, jpeg, sheet, side_for
+
+from unlabeled.reports.pictures import QUALITIES, data_uri, jpeg, sheet, side_for
 
 
 def decoded(content: bytes) -> np.ndarray:

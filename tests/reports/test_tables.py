@@ -6,7 +6,7 @@ import pytest
 
 from unlabeled.commands.evaluate import Evaluated, Healthy
 from unlabeled.commands.inspect import Inspected
-from unlabeled.report.tables import show, text
+from unlabeled.reports.tables import show, text
 
 
 def lines(capsys: pytest.CaptureFixture[str], result: Any) -> list[str]:

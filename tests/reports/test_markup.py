@@ -7,9 +7,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from report.material import HOSTILE
-from unlabeled.report.markup import counted, number, percent, plain_name, script_data, shown
+
+from unlabeled.reports.markup import counted, number, percent, plain_name, script_data, shown
 
 
 @given(st.text())

@@ -12,9 +12,9 @@ from unlabeled.errors import Unreadable
 from unlabeled.evaluation.extraction import THREADS
 from unlabeled.evaluation.features import Features
 from unlabeled.metrics.neighbours import nearest
-from unlabeled.report.material import Map, Query, Seen, Shown, Viewed
-from unlabeled.report.pictures import jpeg, sheet, side_for
-from unlabeled.report.projection import project
+from unlabeled.reports.material import Map, Query, Seen, Shown, Viewed
+from unlabeled.reports.pictures import jpeg, sheet, side_for
+from unlabeled.reports.projection import project
 from unlabeled.training.loader import Views
 
 LIMIT = 10_000  # samples on the map; neighbours are looked for among the same

@@ -1,7 +1,7 @@
 """Results of `evaluate` as rows."""
 
-from unlabeled.report.material import Row
-from unlabeled.report.results import comparison, label_free, leaves
+from unlabeled.reports.material import Row
+from unlabeled.reports.results import comparison, label_free, leaves
 
 
 def test_a_labelled_result_becomes_rows() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unlabeled.report.charts import (
+from unlabeled.reports.charts import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -22,7 +22,7 @@ from unlabeled.report.charts import (
     tick_text,
     ticks,
 )
-from unlabeled.report.material import Row
+from unlabeled.reports.material import Row
 
 
 @given(low=st.floats(-1e6, 1e6), size=st.floats(1e-4, 1e6))

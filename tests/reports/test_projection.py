@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unlabeled.report.projection import LEAST, project
+from unlabeled.reports.projection import LEAST, project
 
 
 def clusters(count: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

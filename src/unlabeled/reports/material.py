@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unlabeled.report.pictures import Sheet
+from unlabeled.reports.pictures import Sheet
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from report.test_pictures import decoded
 
 from digits import digits
-from report.test_pictures import decoded
 from unlabeled.errors import Unreadable
 from unlabeled.evaluation.features import Features
 from unlabeled.modalities import MODALITIES
-from unlabeled.report.gathering import NEIGHBOURS, QUERIES, SIDE, VIEWED, VIEWS, Source, look
+from unlabeled.reports.gathering import NEIGHBOURS, QUERIES, SIDE, VIEWED, VIEWS, Source, look
 from unlabeled.training.loader import Steps
 
 KIND = MODALITIES["images"]

@@ -1,9 +1,9 @@
 """The sections of a page, each from its material to HTML; what is missing is said in a sentence."""
 
-from unlabeled.report.charts import interval_chart, line_chart
-from unlabeled.report.markup import counted, number, percent, plain_name, shown
-from unlabeled.report.material import Comparison, Facts, LabelFree, Material, Row
-from unlabeled.report.words import WORDS, words
+from unlabeled.reports.charts import interval_chart, line_chart
+from unlabeled.reports.markup import counted, number, percent, plain_name, shown
+from unlabeled.reports.material import Comparison, Facts, LabelFree, Material, Row
+from unlabeled.reports.words import WORDS, words
 from unlabeled.training.progress import duration
 
 LISTED = 100

@@ -4,9 +4,9 @@ import json
 import math
 from collections.abc import Sequence
 
-from unlabeled.report.markup import number, plain_name, shown
-from unlabeled.report.material import Row
-from unlabeled.report.words import words
+from unlabeled.reports.markup import number, plain_name, shown
+from unlabeled.reports.material import Row
+from unlabeled.reports.words import words
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 8, 24

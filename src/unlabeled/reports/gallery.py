@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from unlabeled.report.markup import counted, percent, plain_name, script_data, shown
-from unlabeled.report.material import Map, Query, Seen, Shown, Viewed
-from unlabeled.report.pictures import data_uri
-from unlabeled.report.sections import note, section
+from unlabeled.reports.markup import counted, percent, plain_name, script_data, shown
+from unlabeled.reports.material import Map, Query, Seen, Shown, Viewed
+from unlabeled.reports.pictures import data_uri
+from unlabeled.reports.sections import note, section
 
 COLOURS = 10
 """Classes with a colour of their own: the largest ones."""

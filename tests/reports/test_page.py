@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from report.material import HOSTILE, material, noise, plane
-from unlabeled.report.gallery import COLOURS, slots
-from unlabeled.report.material import Seen
-from unlabeled.report.page import MENU, page
-from unlabeled.report.sections import LISTED, flat
+
+from unlabeled.reports.gallery import COLOURS, slots
+from unlabeled.reports.material import Seen
+from unlabeled.reports.page import MENU, page
+from unlabeled.reports.sections import LISTED, flat
 
 VOID = {"meta", "link", "img", "line", "circle", "path", "br"}
 LOADS = ("src", "href", "srcset", "data", "poster", "action", "formaction", "xlink:href", "background", "style")
