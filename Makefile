@@ -3,11 +3,12 @@
 # make slow    the tests that take longer
 # make bench   speed and memory, as ratios to a limit measured in the same run
 # make tables  docs/results.md from results/
+# make docs    the site, in docs/_build/index.html
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test slow bench tables clean
+.PHONY: demo test slow bench tables docs clean
 
 demo: .venv/installed
 	$(BIN)/python recipes/demo.py
@@ -27,6 +28,10 @@ bench: .venv/installed-dev
 tables: .venv/installed
 	$(BIN)/python recipes/table.py
 
+docs: .venv/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 # Installed once; again only after pyproject.toml has changed.
 .venv/installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
@@ -34,6 +39,10 @@ tables: .venv/installed
 
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@ .venv/installed
+
+.venv/installed-docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@ .venv/installed
 
 .venv/bin/python:

@@ -1,11 +1,11 @@
 """How `make docs` builds this folder into a site."""
 
-from importlib.metadata import version
+from importlib import metadata
 
 project = "unlabeled"
 author = "the unlabeled authors"
 copyright = "2026, the unlabeled authors"
-release = version("unlabeled")
+release = metadata.version("unlabeled")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3

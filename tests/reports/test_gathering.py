@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from report.test_pictures import decoded
 
 from digits import digits
+from reports.test_pictures import decoded
 from unlabeled.errors import Unreadable
 from unlabeled.evaluation.features import Features
 from unlabeled.modalities import MODALITIES

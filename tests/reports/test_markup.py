@@ -7,8 +7,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report.material import HOSTILE
 
+from reports.material import HOSTILE
 from unlabeled.reports.markup import counted, number, percent, plain_name, script_data, shown
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report.material import HOSTILE, material, noise, plane
 
+from reports.material import HOSTILE, material, noise, plane
 from unlabeled.reports.gallery import COLOURS, slots
 from unlabeled.reports.material import Seen
 from unlabeled.reports.page import MENU, page

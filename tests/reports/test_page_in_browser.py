@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.browser import Browser, installed
-from report.material import material
 
 import unlabeled
 from battery.small import digits
+from reports.browser import Browser, installed
+from reports.material import material
 from unlabeled.reports.page import page
 
 pytestmark = pytest.mark.skipif(installed() is None, reason="no Chromium is installed (looked for it on the PATH)")

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from report.material import noise
 
+from reports.material import noise
 from unlabeled.reports.pictures import QUALITIES, data_uri, jpeg, sheet, side_for
 
 
