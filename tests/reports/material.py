@@ -1,8 +1,10 @@
 """A page's material made by hand: small, whole, and with names that try to be HTML."""
 
+import io
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from unlabeled.reports.material import Comparison, Facts, LabelFree, Map, Material, Query, Row, Seen, Shown, Viewed
 from unlabeled.reports.pictures import jpeg, sheet
@@ -18,6 +20,13 @@ HOSTILE = (
 def noise(count: int, side: int = 16, seed: int = 0) -> list[np.ndarray]:
     """Random pictures, uint8 (side, side, 3) each."""
     return list(np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+
+
+def decoded(content: bytes) -> np.ndarray:
+    """The pixels of a JPEG, as whole numbers that can be subtracted."""
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == "JPEG"
+        return np.asarray(image.convert("RGB")).astype(int)
 
 
 def plane(names: list[str], classes: list[str], thumbnails: list[np.ndarray]) -> Map:

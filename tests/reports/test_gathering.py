@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from digits import digits
-from reports.test_pictures import decoded
+from reports.material import decoded
 from unlabeled.errors import Unreadable
 from unlabeled.evaluation.features import Features
 from unlabeled.modalities import MODALITIES

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.skipif(installed() is None, reason="no Chromium is inst
 
 DRAWN = """(() => {
   const plane = document.getElementById("plane");
-  const pixels = plane.getContext("2d").getImageData(0, 0, plane.width, plane.height).data;
+  const copy = new OffscreenCanvas(plane.width, plane.height).getContext("2d");
+  copy.drawImage(plane, 0, 0);
+  const pixels = copy.getImageData(0, 0, plane.width, plane.height).data;
   const colours = new Set();
   for (let place = 3; place < pixels.length; place += 4)
     if (pixels[place] > 200) colours.add(`${pixels[place - 3]} ${pixels[place - 2]} ${pixels[place - 1]}`);

@@ -1,20 +1,12 @@
 """Pictures inside a page, decoded again."""
 
 import base64
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from reports.material import noise
+from reports.material import decoded, noise
 from unlabeled.reports.pictures import QUALITIES, data_uri, jpeg, sheet, side_for
-
-
-def decoded(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as image:
-        assert image.format == "JPEG"
-        return np.asarray(image.convert("RGB")).astype(int)
 
 
 def test_a_jpeg_in_the_page_is_the_picture() -> None:
