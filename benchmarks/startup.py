@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from unlabeled.cli import VERBS
 from unlabeled.data.photographs import photographs
 
 COMMAND = [sys.executable, "-m", "unlabeled"]
@@ -40,7 +41,7 @@ def first_step(folder: Path) -> float:
 
 def run() -> list[str]:
     lines = ["## Start-up, seconds, median of five", "", "| | s | limit |", "| --- | --- | --- |"]
-    verbs = [["--help"], *([verb, "--help"] for verb in ("pretrain", "evaluate", "embed", "inspect", "methods"))]
+    verbs = [["--help"], *([verb, "--help"] for verb in VERBS)]
     for words in verbs:
         taken = statistics.median(seconds(*words) for _ in range(5))
         lines.append(f"| `unlabeled {' '.join(words)}` | {taken:.2f} | 0.5 |")

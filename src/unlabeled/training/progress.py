@@ -44,7 +44,8 @@ class Progress:
         self.drawn = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         left = duration((self.total - done) / rate) if rate > 0 else "?"
-        line = f"{self.what} {done}/{self.total}  {rate * self.weight:,.0f} {self.unit}/s  {left} left  {note}".rstrip()
+        shown = f"{rate * self.weight:,.0f}" if rate * self.weight >= 10 else f"{rate * self.weight:.1f}"
+        line = f"{self.what} {done}/{self.total}  {shown} {self.unit}/s  {left} left  {note}".rstrip()
         sys.stderr.write(f"\r\033[K{line}" if self.terminal else f"{line}\n")
         sys.stderr.flush()
 
