@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from unlabeled.errors import UserError
 from unlabeled.training.checkpoints import Checkpoint, load, save, write_atomically
@@ -40,6 +41,17 @@ def test_a_failed_write_leaves_the_previous_file(tmp_path: Path) -> None:
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return Path.touch, (Path("executed"),)
+
+
+def test_others_may_read_it_as_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    for write in (
+        lambda beside: save_file({"a": torch.zeros(2)}, beside),
+        lambda beside: torch.save({}, beside),
+        lambda beside: beside.write_bytes(b"") and None,
+    ):
+        write_atomically(tmp_path / "made", write)
+        assert (tmp_path / "made").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", pickle.dumps({"step": 1})])

@@ -39,7 +39,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        beside.touch()
+        mode = beside.stat().st_mode  # of a new file here; some libraries leave theirs readable by its owner alone
         write(beside)
+        beside.chmod(mode)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
