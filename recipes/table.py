@@ -15,8 +15,8 @@ Every row is a file in `results/`, made by the command above its table (`make ta
 Figures are means over seeds, with the standard deviation where there are several. The random encoder is the same
 network before training, the raw input the pictures at 16 x 16; both are classified by the same protocol on the same
 split. Test labels are used once, for the figure; the linear probe's penalty is chosen on a tenth of the training
-samples. Minutes are those of training; the shortest is that of a machine with nothing else to do, the longest of one that
-shared its cores with other work.
+samples. Minutes are those of training; the shortest is that of a machine with nothing else to do, the longest of
+one that shared its cores with other work.
 """
 
 
