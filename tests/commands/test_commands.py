@@ -14,20 +14,8 @@ from safetensors.torch import load_file
 
 import unlabeled
 from battery.small import digits
-from unlabeled.cli import main
+from finished import call
 from unlabeled.errors import UserError
-
-
-def call(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, Any]:
-    """Exit code and the one JSON object that `--json` prints."""
-    code = 0
-    try:
-        main([*map(str, words), "--json"])
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out = capfd.readouterr().out
-    assert out.count("\n") == 1, f"not one line: {out!r}"
-    return code, json.loads(out)
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_more_labelled_samples_than_the_limit_are_not_evaluated_unasked(run: Pat
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"out": "page.pdf"}, "no known ending"),
+        ({"out": "page.pdf"}, "not the ending it needs"),
         ({"out": "there.html"}, "is there already"),
         ({"out": "no/where.html"}, "there is no folder"),
         ({"limit": 1}, "at least 2"),

@@ -55,18 +55,12 @@ def embed(
         UserError: the file's ending is another, it exists, nothing can be read, or there are no such devices.
     """
     from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.output import new_file
     from unlabeled.distributed import on_first
-    from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.launching import join
 
-    file = Path(out)
-    if file.suffix not in WRITERS:
-        raise UserError(f"--out {file} has no known ending; end it in {', '.join(WRITERS)}.")
-    if file.exists() and not overwrite:
-        raise UserError(f"{file} is there already; choose another --out, or add --overwrite.")
-    if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
+    file = new_file(out, tuple(WRITERS), overwrite)
     folder = Run.open(run)
     join(devices)
     encoder = load(folder.path)
@@ -87,8 +81,10 @@ def _write(file: Path, names: list[str], features: "Features") -> None:
     """The file, and the names beside it where its form has no room for them."""
     from unlabeled.training.checkpoints import write_atomically
 
-    write_atomically(file, lambda beside: WRITERS[file.suffix](beside, names, features.ids, features.embeddings))
-    if file.suffix == ".npy":
+    write_atomically(
+        file, lambda beside: WRITERS[file.suffix.lower()](beside, names, features.ids, features.embeddings)
+    )
+    if file.suffix.lower() == ".npy":
         write_atomically(file.with_suffix(".csv"), lambda beside: _write_names(beside, names, features.ids))
 
 

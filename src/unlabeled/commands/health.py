@@ -131,7 +131,7 @@ def health_of(
     from unlabeled.evaluation.health import health as protocol
 
     encoder = _encoder(folder, random)
-    extracted = encoder.extract(_drawn(samples, limit, seed), _views_of(folder, encoder), seed)
+    extracted = encoder.extract(_drawn(samples, limit, seed), views_of(folder, encoder), seed)
     first, *others = extracted.views
     return protocol(first, others[0] if others else None, zipf_clusters, zipf_temperature, lidar, seed)
 
@@ -161,7 +161,7 @@ def lidar_of(
     from unlabeled.evaluation.health import views_rank
 
     encoder = _encoder(folder, random)
-    drawn = replace(_views_of(folder, encoder), count=views)
+    drawn = replace(views_of(folder, encoder), count=views)
     return views_rank(encoder.extract(_drawn(samples, count, seed), drawn, seed).views, delta, relative)
 
 
@@ -185,7 +185,7 @@ def _drawn(samples: Any, limit: int, seed: int) -> Any:
     return samples.subset(drawn)
 
 
-def _views_of(folder: "Run", encoder: "Encoder") -> Any:
+def views_of(folder: "Run", encoder: "Encoder") -> Any:
     """The views that the run's method was trained on."""
     from unlabeled import methods
     from unlabeled.training.settings import called

@@ -66,6 +66,7 @@ def report(
         UserError: the run has no encoder, data that was given cannot be opened, or the file cannot be written there.
     """
     from unlabeled.commands.load import load
+    from unlabeled.commands.output import new_file
     from unlabeled.errors import UserError
     from unlabeled.reports.page import page
     from unlabeled.run import Run
@@ -74,7 +75,7 @@ def report(
     if limit < 2:
         raise UserError(f"--limit takes a number of at least 2, got {limit}.")
     folder = Run.open(run)
-    file = _place(folder, out, overwrite)
+    file = folder.path / "report.html" if out is None else new_file(out, (".html", ".htm"), overwrite)
     material = _material(folder, load(folder.path), data, labels, limit)
     content = page(material).encode()
     write_atomically(file, lambda beside: _write(beside, content))
@@ -94,22 +95,6 @@ def report(
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-def _place(folder: "Run", out: PathText | None, overwrite: bool) -> Path:
-    """Where the page goes."""
-    from unlabeled.errors import UserError
-
-    if out is None:
-        return folder.path / "report.html"
-    file = Path(out)
-    if file.suffix not in (".html", ".htm"):
-        raise UserError(f"--out {file} has no known ending; end it in .html.")
-    if file.exists() and not overwrite:
-        raise UserError(f"{file} is there already; choose another --out, or add --overwrite.")
-    if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
-    return file
 
 
 def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | None, limit: int) -> "Material":
@@ -148,19 +133,16 @@ def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | N
 
 def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:
     """The samples and all ways to look at them."""
-    from unlabeled import methods
+    from unlabeled.commands.health import views_of
     from unlabeled.reports.gathering import Source
-    from unlabeled.training.settings import called
 
-    config = folder.config()
-    preset = getattr(methods.find(config["method"]), "views", {}).get(encoder.description["modality"])
     return Source(
         samples=samples,
         represent=partial(encoder.features, labelled=False),
-        views=called(preset or encoder.modality.views, "--views.", config["views"], size=encoder.size),
+        views=views_of(folder, encoder),
         plain=encoder.view,
         thumbnail=encoder.modality.thumbnail,
-        seed=config["seed"],
+        seed=folder.config()["seed"],
     )
 
 
