@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,6 +33,21 @@ class Views(Protocol):
 
     def join(self, views: Sequence[Sequence[Any]]) -> Any:
         """`views[v][i]` to a batch in the encoder's form, view by view."""
+
+
+@runtime_checkable
+class Together(Protocol):
+    """Views of a sample that depend on each other, such as two that share their crop: made at once, not by `view`."""
+
+    together: Callable[[Any, Sequence[np.random.Generator]], list[Any]]
+
+
+def views_of(views: Views, sample: Any, seed: int, epoch: int, place: int) -> list[Any]:
+    """All views of one sample, by the draws of its place: a generator for each view."""
+    generators = [chance.generator(seed, chance.VIEWS, epoch, place, number) for number in range(views.count)]
+    if isinstance(views, Together):
+        return views.together(sample, generators)
+    return [views.view(sample, generator) for generator in generators]
 
 
 @dataclass(frozen=True)
@@ -99,9 +114,10 @@ class Steps(Dataset[Loaded]):
         index = places.copy()
         for row, place in enumerate(places):
             index[row], sample = self._read(int(place), unreadable)
-            for number, column in enumerate(views):
-                generator = chance.generator(self.seed, chance.VIEWS, epoch, int(index[row]), number)
-                column.append(self.views.view(sample, generator))
+            for column, view in zip(
+                views, views_of(self.views, sample, self.seed, epoch, int(index[row])), strict=True
+            ):
+                column.append(view)
         return Batch(self.views.join(views), torch.from_numpy(index))
 
     def _read(self, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:
