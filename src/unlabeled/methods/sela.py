@@ -69,7 +69,7 @@ class SeLa(nn.Module):
             paper's), LARS 0.3, AdamW 0.001.
         weight_decay: at least 0.
         decay: of the learning rate: three tenfold drops at 37.5, 75 and 87.5 % of the steps (ImageNet), two at 60 and
-            80 % (CIFAR), or a cosine.
+            80 % (CIFAR), thirds (a third, two thirds and eight ninths), or a cosine.
         warmup: share of the steps in which the learning rate rises from 0, within [0, 1].
     """
 

@@ -59,11 +59,12 @@ def drops(at: Sequence[float], steps: int, warmup_steps: int = 0) -> Schedule:
     return factor
 
 
-DecayName = Literal["three-drops", "two-drops", "cosine"]
+DecayName = Literal["three-drops", "two-drops", "thirds", "cosine"]
 
 DECAYS: dict[DecayName, Callable[[int, int], Schedule]] = {
     "three-drops": partial(drops, (0.375, 0.75, 0.875)),  # SeLa on ImageNet: epochs 150, 300 and 350 of 400
     "two-drops": partial(drops, (0.6, 0.8)),  # SeLa on CIFAR: epochs 240 and 320 of 400
+    "thirds": partial(drops, (1 / 3, 2 / 3, 8 / 9)),  # its training with rotations: epochs 30, 60 and 80 of 90
     "cosine": cosine,
 }
 """(steps, steps of warm-up) -> schedule."""
