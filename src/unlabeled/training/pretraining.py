@@ -24,7 +24,8 @@ from unlabeled.training.launching import launch
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
 from unlabeled.training.memory import out_of_memory_told, smaller_batch
-from unlabeled.training.method import Method, Prepares, Represents, StepsItself
+from unlabeled.training.method import Labels, LooksThrough, Method, Prepares, Represents, StepsItself
+from unlabeled.training.passes import Passes
 from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
 from unlabeled.training.tensorboard import Board
 
@@ -73,6 +74,9 @@ class Session:
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
+        if isinstance(built, LooksThrough):
+            plain, batch = kind.plain(self.views.size), settings.batch_size
+            built.look_through(Passes(self.samples, self.views, plain, settings.seed, batch, workers, fabric))
         if checkpoint is not None:
             self._restore(checkpoint)
         if resume and rank() == 0:
@@ -108,6 +112,8 @@ class Session:
             self.loop.run(steps, journal, self.samples.fingerprint())
         if rank() == 0:
             self.run.write_encoder(*self._encoder())
+            if isinstance(self.loop.method, Labels):
+                self.loop.method.labeller().write(self.run)
         barrier()
 
     @contextmanager
