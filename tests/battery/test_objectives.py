@@ -15,7 +15,7 @@ from unlabeled.distributed import rank, world_size
 
 
 def test_every_objective_is_in_the_battery() -> None:
-    assert set(CASES) == set(objectives.__all__)
+    assert {name.partition(" ")[0] for name in CASES} == set(objectives.__all__)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
