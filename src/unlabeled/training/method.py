@@ -1,4 +1,4 @@
-"""What the loop asks of a method: two functions always, five hooks where a method needs them."""
+"""What the loop asks of a method: two functions always, the hooks where a method needs them."""
 
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
@@ -91,6 +91,21 @@ class Represents(Protocol):
 
     def represent(self, batch: Any) -> Tensor:
         """(B, ...) in the encoder's form to (B, D)."""
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """A method with figures of its own to log beside the loss."""
+
+    def figures(self) -> dict[str, float]:
+        """Of the last batch of this process; asked for after some steps only, and on the first process only."""
+
+
+@runtime_checkable
+class ScopesBatchNorm(Protocol):
+    """A method that says whether batch norm is over all processes; of others it is."""
+
+    global_bn: bool
 
 
 @runtime_checkable
