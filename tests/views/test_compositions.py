@@ -29,7 +29,7 @@ def rng(place: int = 0) -> np.random.Generator:
 # --- compositions ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("first", "second"), product(NAMES, NAMES), ids=lambda name: name)
+@pytest.mark.parametrize(("first", "second"), list(product(NAMES, NAMES)))
 @pytest.mark.parametrize("asymmetric", [True, False])
 def test_every_pair_makes_whole_views(first: str, second: str, asymmetric: bool) -> None:
     preset = presets.simclr(32, operations=(first, second), asymmetric=asymmetric)
