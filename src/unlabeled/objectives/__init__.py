@@ -2,5 +2,6 @@
 
 from unlabeled.objectives.contrastive import nt_xent
 from unlabeled.objectives.optimal_transport import BalancedAssignment, balanced_assignment
+from unlabeled.objectives.pairwise import margin_triplet, nt_logistic
 
-__all__ = ["BalancedAssignment", "balanced_assignment", "nt_xent"]
+__all__ = ["BalancedAssignment", "balanced_assignment", "margin_triplet", "nt_logistic", "nt_xent"]
