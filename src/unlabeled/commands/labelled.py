@@ -6,7 +6,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unlabeled.commands.load import Encoder
     from unlabeled.evaluation.features import Features
+    from unlabeled.evaluation.sanity import Sanity
+    from unlabeled.run import Run
 
 PathText = str | PathLike[str]
 Protocol = Callable[["Features", "Features"], Any]
@@ -32,6 +35,8 @@ class Evaluated:
         details: all else that the protocol says.
         baseline_details: the same for each baseline.
         layer: where the representations come from: 0 the encoder's output, k the k-th layer of its projector.
+        sanity: the trained encoder's representations of the data at a glance.
+        test_sanity: those of the test samples, where these are other data.
     """
 
     protocol: str
@@ -47,6 +52,8 @@ class Evaluated:
     details: dict[str, Any]
     baseline_details: dict[str, dict[str, Any]]
     layer: int = 0
+    sanity: "Sanity | None" = None
+    test_sanity: "Sanity | None" = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Labelled:
         test_labels: the same for the test samples.
         seed: of the split.
         layer: where representations come from, as `--layer` has it: -1 is the projector's last.
+        devices: processes on this machine that share the work.
     """
 
     run: PathText
@@ -70,6 +78,7 @@ class Labelled:
     test_labels: PathText | None
     seed: int
     layer: int = 0
+    devices: int = 1
 
     def evaluate(self, name: str, metric: str, protocol: Protocol, guess: Protocol | None = None) -> Evaluated:
         """Run a protocol on the trained encoder, on the random one and on the raw input, on one split.
@@ -80,17 +89,18 @@ class Labelled:
             protocol: called for each.
             guess: another baseline, `random_labels`, which does not look at embeddings.
         """
-        from unlabeled.commands.load import data_of, load, random_encoder
+        from unlabeled.commands.load import load, random_encoder
+        from unlabeled.errors import in_range
         from unlabeled.evaluation.raw import raw_features
-        from unlabeled.evaluation.split import split
+        from unlabeled.evaluation.split import pair_of
         from unlabeled.run import Run
+        from unlabeled.training.launching import join
 
+        in_range(seed=(self.seed, 0))
         folder = Run.open(self.run)
+        join(self.devices)
         trained = load(folder.path, self.layer)
-        samples, tested = data_of(folder, self.data, self.labels)
-        if self.test is not None:
-            tested = trained.modality.open(self.test, self.test_labels)
-        tested = _matched(samples, tested)
+        samples, tested = self._opened(folder, trained)
         how: dict[str, Callable[[Any], Features]] = {
             "trained": trained.features,
             "random_encoder": random_encoder(folder, self.layer).features,
@@ -98,9 +108,7 @@ class Labelled:
         }
         results = {}
         for which, features_of in how.items():
-            train = features_of(samples)
-            test = train if tested is samples else None if tested is None else features_of(tested)
-            pair = split(train, test, self.seed)
+            pair = pair_of(features_of, samples, tested, self.seed)
             results[which] = protocol(*pair)
         if guess is not None:
             results["random_labels"] = guess(*pair)
@@ -120,22 +128,30 @@ class Labelled:
             details=ours,
             baseline_details=details,
             layer=trained.layer,
+            sanity=_sanity(trained, samples),
+            test_sanity=None if tested is None or tested is samples else _sanity(trained, tested),
         )
         folder.keep_evaluation(kept_as(name, trained.layer), result)
         return result
+
+    def _opened(self, folder: "Run", trained: "Encoder") -> tuple[Any, Any]:
+        """The data, and the test samples: None to draw them from the data."""
+        from unlabeled.commands.load import data_of
+        from unlabeled.evaluation.split import matched
+
+        samples, tested = data_of(folder, self.data, self.labels)
+        if self.test is not None:
+            tested = trained.modality.open(self.test, self.test_labels)
+        return samples, None if tested is None else matched(samples, tested)
+
+
+def _sanity(encoder: "Encoder", samples: Any) -> "Sanity":
+    from unlabeled.evaluation.sanity import sanity
+
+    features = encoder.features(samples)
+    return sanity(features.embeddings, features.labels)
 
 
 def kept_as(protocol: str, layer: int) -> str:
     """The name of a result among the run's evaluations: that of one layer does not take the place of another's."""
     return f"{protocol}-layer{layer}" if layer else protocol
-
-
-def _matched(samples: Any, tested: Any) -> Any:
-    """Test samples with the classes of the data; the data itself where they are the same, so that ids leave one out."""
-    from unlabeled.evaluation.split import matched
-
-    if tested is None:
-        return None
-    if tested.fingerprint() == samples.fingerprint():
-        return samples
-    return matched(samples, tested)

@@ -39,6 +39,8 @@ class Features:
         kept = labels >= 0
         if not kept.any():
             return replace(self, labels=None)
+        if kept.all():  # the matrix stays memory-mapped
+            return replace(self, labels=labels)
         return Features(self.embeddings[kept], self.ids[kept], labels[kept])
 
 

@@ -38,6 +38,8 @@ WORDS = {
         "Effective rank", "dimensions",
         "RankMe: how many dimensions the embeddings really use; within one method, more is usually better.",
     ),
+    "rankme_layer": Words("Of what", "layer", "0: the encoder's output; k: that of its projector's k-th layer."),
+    "rankme_encoder": Words("Effective rank of the encoder", "dimensions", "The same of the encoder's output."),
     "uniformity": Words(
         "Uniformity", "log kernel",
         "How evenly embeddings cover the sphere; 0 is one point, about −4 is everywhere.",
@@ -75,6 +77,9 @@ WORDS = {
         "LiDAR", "dimensions", "How many directions tell samples apart whatever the view; more is usually better.",
     ),
     "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
+    "lidar_layer": Words("Of what", "layer", "0: the encoder's output; k: that of its projector's k-th layer."),
+    "lidar_encoder": Words("LiDAR of the encoder", "dimensions", "The same of the encoder's output."),
+    "lidar_encoder_delta": Words("δ of that", "", "What was added to the scatter within samples there."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
 }  # fmt: skip
