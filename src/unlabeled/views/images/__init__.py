@@ -2,5 +2,6 @@
 
 from unlabeled.views.images.operations import centre_crop, to_float
 from unlabeled.views.images.presets import ImageViews, crop, crops, plain, simclr
+from unlabeled.views.images.ten_crops import TenCrops
 
-__all__ = ["ImageViews", "centre_crop", "crop", "crops", "plain", "simclr", "to_float"]
+__all__ = ["ImageViews", "TenCrops", "centre_crop", "crop", "crops", "plain", "simclr", "to_float"]
