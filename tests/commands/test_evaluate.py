@@ -130,7 +130,7 @@ def test_lidar_looks_at_so_many_views_of_so_many_samples(run: Path) -> None:
         (["health", "--lidar-samples", "1"], "--lidar-samples 1"),
         (["health", "--lidar-samples", "9", "--lidar-views", "1"], "--lidar-views 1"),
         (["health", "--lidar-delta", "-1"], "--lidar-delta -1"),
-        (["few_shots"], "retrieval, clustering, few-shot, health"),
+        (["few_shots"], "retrieval, clustering, few-shot"),
     ],
 )
 def test_mistakes_are_one_sentence(words: list[str], said: str, run: Path, capfd: Any) -> None:
@@ -142,7 +142,7 @@ def test_mistakes_are_one_sentence(words: list[str], said: str, run: Path, capfd
 def test_help_names_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     main(["evaluate", "--help"])
     shown = capsys.readouterr().out
-    for protocol in ("knn", "linear", "retrieval", "clustering", "few-shot", "health"):
+    for protocol in ("knn", "linear", "retrieval", "clustering", "few-shot", "probes", "health"):
         assert f"\n  {protocol} " in shown
         main(["evaluate", protocol, "--help"])
         assert "--data" in capsys.readouterr().out

@@ -6,7 +6,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unlabeled.commands.load import Encoder
     from unlabeled.evaluation.features import Features
+    from unlabeled.run import Run
 
 PathText = str | PathLike[str]
 Protocol = Callable[["Features", "Features"], Any]
@@ -80,9 +82,30 @@ class Labelled:
             protocol: called for each.
             guess: another baseline, `random_labels`, which does not look at embeddings.
         """
-        from unlabeled.commands.load import data_of, load, random_encoder
         from unlabeled.evaluation.raw import raw_features
         from unlabeled.evaluation.split import split
+
+        opened = self.opened()
+        how: dict[str, Callable[[Any], Features]] = {
+            "trained": opened.trained.features,
+            "random_encoder": opened.random.features,
+            "raw_input": lambda samples: raw_features(samples, opened.trained.modality.raw),
+        }
+        results = {}
+        for which, features_of in how.items():
+            pair = split(*opened.features(features_of), self.seed)
+            results[which] = protocol(*pair)
+        if guess is not None:
+            results["random_labels"] = guess(*pair)
+        return kept(opened.folder, name, metric, results, self.seed, opened.split, opened.trained.layer)
+
+    def opened(self) -> "Opened":
+        """Everything that the flags name.
+
+        Raises:
+            UserError: whatever of it cannot be opened.
+        """
+        from unlabeled.commands.load import data_of, load, random_encoder
         from unlabeled.run import Run
 
         folder = Run.open(self.run)
@@ -90,39 +113,75 @@ class Labelled:
         samples, tested = data_of(folder, self.data, self.labels)
         if self.test is not None:
             tested = trained.modality.open(self.test, self.test_labels)
-        tested = _matched(samples, tested)
-        how: dict[str, Callable[[Any], Features]] = {
-            "trained": trained.features,
-            "random_encoder": random_encoder(folder, self.layer).features,
-            "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
-        }
-        results = {}
-        for which, features_of in how.items():
-            train = features_of(samples)
-            test = train if tested is samples else None if tested is None else features_of(tested)
-            pair = split(train, test, self.seed)
-            results[which] = protocol(*pair)
-        if guess is not None:
-            results["random_labels"] = guess(*pair)
-        details = {which: asdict(result) for which, result in results.items()}
-        ours = details.pop("trained")
-        result = Evaluated(
-            protocol=name,
-            run=str(folder.path),
-            metric=metric,
-            value=ours.pop("value"),
-            interval=ours.pop("interval"),
-            baselines={which: detail["value"] for which, detail in details.items()},
-            n_train=ours.pop("n_train"),
-            n_test=ours.pop("n_test"),
-            seed=self.seed,
-            split="a fifth of the data" if tested is None else "given",
-            details=ours,
-            baseline_details=details,
-            layer=trained.layer,
-        )
-        folder.keep_evaluation(kept_as(name, trained.layer), result)
-        return result
+        random = random_encoder(folder, self.layer)
+        return Opened(folder, trained, random, samples, same_classes(samples, tested))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a labelled protocol works on.
+
+    Args:
+        folder: the run.
+        trained: its encoder.
+        random: the same network before training.
+        samples: labelled.
+        tested: labelled test samples, with the classes of `samples`; None where a part of `samples` is tested on.
+    """
+
+    folder: "Run"
+    trained: "Encoder"
+    random: "Encoder"
+    samples: Any
+    tested: Any
+
+    @property
+    def split(self) -> str:
+        """Where the test samples come from."""
+        return "a fifth of the data" if self.tested is None else "given"
+
+    def features(self, features_of: Callable[[Any], "Features"]) -> "tuple[Features, Features | None]":
+        """Those of the samples and of the test samples, each made once."""
+        train = features_of(self.samples)
+        if self.tested is None:
+            return train, None
+        return train, train if self.tested is self.samples else features_of(self.tested)
+
+
+def kept(
+    folder: "Run", name: str, metric: str, results: dict[str, Any], seed: int, split: str, layer: int = 0
+) -> Evaluated:
+    """The result of a protocol, kept with the run in place of the one before.
+
+    Args:
+        folder: the run.
+        name: of the protocol.
+        metric: what its value is.
+        results: dataclasses with `value`, `interval`, `n_train`, `n_test` and all else that the protocol says:
+            "trained", and each baseline by its name.
+        seed: of the split.
+        split: where the test samples come from.
+        layer: where the representations come from.
+    """
+    details = {which: asdict(result) for which, result in results.items()}
+    ours = details.pop("trained")
+    result = Evaluated(
+        protocol=name,
+        run=str(folder.path),
+        metric=metric,
+        value=ours.pop("value"),
+        interval=ours.pop("interval"),
+        baselines={which: detail["value"] for which, detail in details.items()},
+        n_train=ours.pop("n_train"),
+        n_test=ours.pop("n_test"),
+        seed=seed,
+        split=split,
+        details=ours,
+        baseline_details=details,
+        layer=layer,
+    )
+    folder.keep_evaluation(kept_as(name, layer), result)
+    return result
 
 
 def kept_as(protocol: str, layer: int) -> str:
@@ -130,7 +189,7 @@ def kept_as(protocol: str, layer: int) -> str:
     return f"{protocol}-layer{layer}" if layer else protocol
 
 
-def _matched(samples: Any, tested: Any) -> Any:
+def same_classes(samples: Any, tested: Any) -> Any:
     """Test samples with the classes of the data; the data itself where they are the same, so that ids leave one out."""
     from unlabeled.evaluation.split import matched
 
