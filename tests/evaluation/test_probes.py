@@ -157,6 +157,8 @@ def test_a_network_without_finite_maps_is_right_about_nothing() -> None:
     looks = {"trained": lambda views: [Stage("broken", views * float("nan"), "average")], "raw_input": pixels}
     both = found(encoder_of(), looks=looks)
     assert both["trained"].value == 0 < both["raw_input"].value
+    with pytest.raises(UserError, match="probes ended with weights that are not finite numbers"):
+        found(encoder_of(), looks={"trained": looks["trained"]})
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from unlabeled.commands.fitted import finetune, linear_sgd
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 from unlabeled.commands.probes import probes
+from unlabeled.commands.transfer import transfer
 
 __all__ = ["PROTOCOLS", "Evaluated", "Healthy", "evaluate", "health"]
 
@@ -191,6 +193,9 @@ def few_shot(
 PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "knn": knn,
     "linear": linear,
+    "linear-sgd": linear_sgd,
+    "finetune": finetune,
+    "transfer": transfer,
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,

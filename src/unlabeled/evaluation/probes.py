@@ -14,7 +14,7 @@ from unlabeled.distributed import world_size
 from unlabeled.encoders.images import Stage
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import extract_blocks
-from unlabeled.evaluation.fitting import Recipe, check_learning_rates, descend
+from unlabeled.evaluation.fitting import Recipe, check_learning_rates, descend, is_finite, not_finite
 from unlabeled.evaluation.stage_probe import StageProbe
 from unlabeled.metrics.accuracy import correct_at, majority, mean_per_class
 from unlabeled.metrics.intervals import wilson
@@ -168,6 +168,8 @@ def fitted_probes(
     probing = Probing(looks, first, int(labels.max()) + 1, recipe.seed)
     rates = [(probe, learning_rate * 256 / size) for probe in probing.all()]
     descend(probing.loss(labels), rates, train, views, _falling(recipe, len(train)), "probes")
+    if not any(is_finite(probe) for probe in probing.all()):
+        raise not_finite("probes")
     return probing
 
 

@@ -39,7 +39,7 @@ def split(train: Features, test: Features | None, seed: int, share: float = 0.2)
         tested[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
     if not tested.any():
         raise UserError("no class has two labelled samples, so none can be held out; give --test.")
-    return _rows(train, ~tested), _rows(train, tested)
+    return train.rows(np.flatnonzero(~tested)), train.rows(np.flatnonzero(tested))
 
 
 def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -131,8 +131,3 @@ def matched(train: Any, test: Any) -> Any:
             "use the same folder names in both."
         )
     return test.relabel(train.classes)
-
-
-def _rows(features: Features, chosen: np.ndarray) -> Features:
-    labels = None if features.labels is None else features.labels[chosen]
-    return Features(features.embeddings[chosen], features.ids[chosen], labels)
