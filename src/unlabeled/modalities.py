@@ -28,6 +28,7 @@ class Modality:
         views: the default view preset: (size, ...) to views.
         plain: size to the one view without chance that evaluation uses.
         fitted: size to the one view by chance that classifiers are fitted on.
+        crops: size to several views without chance, joined sample by sample, whose scores some protocols average.
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
         raw: one sample or view to the raw-input baseline's features, float32 (D,), whatever its size.
@@ -40,6 +41,7 @@ class Modality:
     views: Callable[..., Any]
     plain: Callable[[int], Any]
     fitted: Callable[[int], Any]
+    crops: Callable[[int], Any]
     encoder: Callable[..., nn.Module]
     default_encoder: Callable[[int], str]
     raw: Callable[[Any], np.ndarray]
@@ -72,6 +74,7 @@ MODALITIES = {
         views=unlabeled.views.images.simclr,
         plain=unlabeled.views.images.plain,
         fitted=unlabeled.views.images.crop,
+        crops=unlabeled.views.images.TenCrops,
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
         raw=raw_pixels,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unlabeled.commands.fitted import finetune, linear_sgd
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
+from unlabeled.commands.probes import probes
 from unlabeled.commands.transfer import transfer
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
+    "probes": probes,
     "health": health,
 }
 """Protocol to function."""

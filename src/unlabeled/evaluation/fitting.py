@@ -22,7 +22,7 @@ from unlabeled.training.schedules import Schedule, cosine
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with Nesterov momentum 0.9 and no warm-up: how long, in what batches, how the learning rate falls.
+    """SGD with momentum 0.9 and no warm-up: how long, in what batches, how the learning rate falls.
 
     Args:
         epochs: at least 1.
@@ -33,6 +33,7 @@ class Recipe:
         max_steps: at most so many steps, at least 1, or None.
         seed: of the order of the samples and of their views.
         workers: processes that make views, which changes nothing but the time.
+        nesterov: whether the momentum is Nesterov's.
 
     Raises:
         UserError: a number outside its range.
@@ -41,10 +42,11 @@ class Recipe:
     epochs: int = 90
     batch_size: int = 256
     weight_decay: float = 0.0
-    drops: tuple[int, ...] = ()
+    drops: tuple[float, ...] = ()
     max_steps: int | None = None
     seed: int = 0
     workers: int = 0
+    nesterov: bool = True
 
     def __post_init__(self) -> None:
         least = {
@@ -113,6 +115,8 @@ def descend(
     optimizers = [sgd(module, rate * size / 256, recipe.weight_decay) for module, rate in modules]
     groups = [(group, group["lr"]) for each in optimizers for group in each.param_groups]
     parameters = [each for group, _ in groups for each in group["params"]]
+    for group, _ in groups:
+        group["nesterov"] = recipe.nesterov
     steps = Steps(samples, views, recipe.seed, size, rank(), world_size())
     advice = f"out of memory with batches of {size} samples; lower --batch-size."
     progress = Progress(what, stop, "samples", weight=size)
