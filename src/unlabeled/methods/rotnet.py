@@ -84,7 +84,9 @@ class RotNet(nn.Module):
         count = len(batch.index)
         features = self.encoder(batch.views)  # (4 B, D)
         if len(features) != TURNS * count:
-            raise UserError(f"rotnet needs {TURNS} views a sample and got {len(features) // count}; take its own views.")
+            raise UserError(
+                f"rotnet needs {TURNS} views a sample and got {len(features) // count}; take its own views."
+            )
         ways = torch.arange(TURNS, device=features.device).repeat_interleave(count)
         loss = cross_entropy(self.turn(features), ways)
         if self.labels is None:

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,6 +33,21 @@ class Views(Protocol):
 
     def join(self, views: Sequence[Sequence[Any]]) -> Any:
         """`views[v][i]` to a batch in the encoder's form, view by view."""
+
+
+@runtime_checkable
+class Together(Protocol):
+    """Views of a sample that depend on each other, such as two that share their crop: made at once, not by `view`."""
+
+    together: Callable[[Any, Sequence[np.random.Generator]], list[Any]]
+
+
+def views_of(views: Views, sample: Any, seed: int, epoch: int, place: int, use: int = chance.VIEWS) -> list[Any]:
+    """All views of one sample, by the draws of its place: a generator for each view."""
+    generators = [chance.generator(seed, use, epoch, place, number) for number in range(views.count)]
+    if isinstance(views, Together):
+        return views.together(sample, generators)
+    return [views.view(sample, generator) for generator in generators]
 
 
 @dataclass(frozen=True)
@@ -102,7 +117,7 @@ def seen(
     samples: Samples,
     views: Views,
     places: np.ndarray,
-    chance_of: tuple[int, ...],
+    draws: tuple[int, int, int],
     unreadable: list[tuple[str, str]],
 ) -> Batch:
     """Views of the samples at some places; a sample that cannot be read gives way to the next one that can.
@@ -111,7 +126,7 @@ def seen(
         samples: the data.
         views: of its modality.
         places: int64 (B,).
-        chance_of: seed, use and place of the draws, to which the sample's place and the view's number are added.
+        draws: seed, use (`chance.VIEWS`, for example) and epoch or pass: with place and view they decide each draw.
         unreadable: names and reasons of what cannot be read are added here.
 
     Returns:
@@ -120,13 +135,11 @@ def seen(
     Raises:
         UserError: nothing can be read.
     """
-    columns: list[list[Any]] = [[] for _ in range(views.count)]
-    index = places.copy()
+    (seed, use, epoch), index, rows = draws, places.copy(), []
     for row, place in enumerate(places):
         index[row], sample = _read(samples, views, int(place), unreadable)
-        for number, column in enumerate(columns):
-            column.append(views.view(sample, chance.generator(*chance_of, int(index[row]), number)))
-    return Batch(views.join(columns), torch.from_numpy(index))
+        rows.append(views_of(views, sample, seed, epoch, int(index[row]), use))
+    return Batch(views.join([list(column) for column in zip(*rows, strict=True)]), torch.from_numpy(index))
 
 
 def _read(samples: Samples, views: Views, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:

@@ -1,8 +1,8 @@
 """Views of pictures: the operations, and the presets made of them."""
 
+from unlabeled.views.images.looking import ImageViews
 from unlabeled.views.images.operations import centre_crop, to_float
-from unlabeled.views.images.presets import ImageViews, Turned, crops, plain, rotations, sela, simclr
+from unlabeled.views.images.presets import crops, plain, simclr
+from unlabeled.views.images.sela import rotations, sela
 
-__all__ = [
-    "ImageViews", "Turned", "centre_crop", "crops", "plain", "rotations", "sela", "simclr", "to_float",
-]  # fmt: skip
+__all__ = ["ImageViews", "centre_crop", "crops", "plain", "rotations", "sela", "simclr", "to_float"]
