@@ -352,6 +352,6 @@ def test_mistakes(arguments: dict[str, Any], sentence: str, tmp_path: Path) -> N
 
 
 def test_as_many_clusters_as_samples(tmp_path: Path) -> None:
-    method = session(SeLa, tmp_path / "run", clusters=64, strength=500.0).loop.method
+    method = session(SeLa, tmp_path / "run", clusters=64, strength=50.0).loop.method
     method.relabel(0)
     assert len(set(method.labels[0].tolist())) > 55

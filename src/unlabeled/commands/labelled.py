@@ -31,6 +31,7 @@ class Evaluated:
         split: where the test samples come from.
         details: all else that the protocol says.
         baseline_details: the same for each baseline.
+        layer: where the representations come from: 0 the encoder's output, k the k-th layer of its projector.
     """
 
     protocol: str
@@ -45,6 +46,7 @@ class Evaluated:
     split: str
     details: dict[str, Any]
     baseline_details: dict[str, dict[str, Any]]
+    layer: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Labelled:
         labels: a CSV for the data.
         test_labels: the same for the test samples.
         seed: of the split.
+        layer: where representations come from, as `--layer` has it: -1 is the projector's last.
     """
 
     run: PathText
@@ -66,6 +69,7 @@ class Labelled:
     labels: PathText | None
     test_labels: PathText | None
     seed: int
+    layer: int = 0
 
     def evaluate(self, name: str, metric: str, protocol: Protocol, guess: Protocol | None = None) -> Evaluated:
         """Run a protocol on the trained encoder, on the random one and on the raw input, on one split.
@@ -82,14 +86,14 @@ class Labelled:
         from unlabeled.run import Run
 
         folder = Run.open(self.run)
-        trained = load(folder.path)
+        trained = load(folder.path, self.layer)
         samples, tested = data_of(folder, self.data, self.labels)
         if self.test is not None:
             tested = trained.modality.open(self.test, self.test_labels)
         tested = _matched(samples, tested)
         how: dict[str, Callable[[Any], Features]] = {
             "trained": trained.features,
-            "random_encoder": random_encoder(folder).features,
+            "random_encoder": random_encoder(folder, self.layer).features,
             "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
         }
         results = {}
@@ -115,9 +119,15 @@ class Labelled:
             split="a fifth of the data" if tested is None else "given",
             details=ours,
             baseline_details=details,
+            layer=trained.layer,
         )
-        folder.keep_evaluation(name, result)
+        folder.keep_evaluation(kept_as(name, trained.layer), result)
         return result
+
+
+def kept_as(protocol: str, layer: int) -> str:
+    """The name of a result among the run's evaluations: that of one layer does not take the place of another's."""
+    return f"{protocol}-layer{layer}" if layer else protocol
 
 
 def _matched(samples: Any, tested: Any) -> Any:

@@ -42,9 +42,9 @@ class Together(Protocol):
     together: Callable[[Any, Sequence[np.random.Generator]], list[Any]]
 
 
-def views_of(views: Views, sample: Any, seed: int, epoch: int, place: int, use: int = chance.VIEWS) -> list[Any]:
-    """All views of one sample, by the draws of its place: a generator for each view."""
-    generators = [chance.generator(seed, use, epoch, place, number) for number in range(views.count)]
+def views_of(views: Views, sample: Any, *draw: int) -> list[Any]:
+    """All views of one sample: of each the generator of `draw` (seed, use, epoch or pass, place) and its number."""
+    generators = [chance.generator(*draw, number) for number in range(views.count)]
     if isinstance(views, Together):
         return views.together(sample, generators)
     return [views.view(sample, generator) for generator in generators]
@@ -117,7 +117,7 @@ def seen(
     samples: Samples,
     views: Views,
     places: np.ndarray,
-    draws: tuple[int, int, int],
+    chance_of: tuple[int, ...],
     unreadable: list[tuple[str, str]],
 ) -> Batch:
     """Views of the samples at some places; a sample that cannot be read gives way to the next one that can.
@@ -126,7 +126,7 @@ def seen(
         samples: the data.
         views: of its modality.
         places: int64 (B,).
-        draws: seed, use (`chance.VIEWS`, for example) and epoch or pass: with place and view they decide each draw.
+        chance_of: seed, use and place of the draws, to which the sample's place and the view's number are added.
         unreadable: names and reasons of what cannot be read are added here.
 
     Returns:
@@ -135,11 +135,13 @@ def seen(
     Raises:
         UserError: nothing can be read.
     """
-    (seed, use, epoch), index, rows = draws, places.copy(), []
+    columns: list[list[Any]] = [[] for _ in range(views.count)]
+    index = places.copy()
     for row, place in enumerate(places):
         index[row], sample = _read(samples, views, int(place), unreadable)
-        rows.append(views_of(views, sample, seed, epoch, int(index[row]), use))
-    return Batch(views.join([list(column) for column in zip(*rows, strict=True)]), torch.from_numpy(index))
+        for column, view in zip(columns, views_of(views, sample, *chance_of, int(index[row])), strict=True):
+            column.append(view)
+    return Batch(views.join(columns), torch.from_numpy(index))
 
 
 def _read(samples: Samples, views: Views, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:

@@ -53,7 +53,8 @@ class Update(Protocol):
 class Method(Protocol):
     """An `nn.Module` with the paper's words: its equation and its optimiser.
 
-    `encoder` is what the run saves; `views` maps a modality to the view preset that the method wants.
+    `encoder` is what the run saves, and beside it `projector` where the method has one: an `nn.Sequential` of the
+    layers between the encoder's output and the loss. `views` maps a modality to the view preset that the method wants.
     """
 
     encoder: nn.Module

@@ -135,8 +135,8 @@ class Session:
             f"{smaller}" + (f" ({kept} is whole)." if kept.exists() else ".")
         )
 
-    def _encoder(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The weights to keep, and how to build what they fill."""
+    def _encoder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+        """The weights to keep, how to build what they fill, and the weights of the projector where there is one."""
         method, settings = self.loop.method, self.settings
         represents = isinstance(method, Represents)
         description = {
@@ -146,10 +146,16 @@ class Session:
             "encoder": settings.encoder,
             "image_size": settings.image_size,
             "network": settings.network,
+            "projector_layers": 0,
             "step": self.loop.done,
         }
-        kept = self.loop.module if represents else method.encoder
-        return kept.state_dict(), plain_values(description)
+        if represents:
+            return self.loop.module.state_dict(), plain_values(description), None
+        projector = getattr(method, "projector", None)
+        if not isinstance(projector, nn.Sequential) or not len(projector):
+            return method.encoder.state_dict(), plain_values(description), None
+        description["projector_layers"] = len(projector)
+        return method.encoder.state_dict(), plain_values(description), projector.state_dict()
 
 
 def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any) -> Settings:

@@ -2,7 +2,7 @@
 
 from unlabeled.views.images.looking import ImageViews
 from unlabeled.views.images.operations import centre_crop, to_float
-from unlabeled.views.images.presets import crops, plain, simclr
+from unlabeled.views.images.presets import crop, crops, plain, simclr
 from unlabeled.views.images.sela import rotations, sela
 
-__all__ = ["ImageViews", "centre_crop", "crops", "plain", "rotations", "sela", "simclr", "to_float"]
+__all__ = ["ImageViews", "centre_crop", "crop", "crops", "plain", "rotations", "sela", "simclr", "to_float"]

@@ -9,21 +9,17 @@ from numpy.random import Generator
 from unlabeled.views.images.looking import ImageViews, ViewsTogether
 from unlabeled.views.images.operations import (
     Picture,
-    brightness,
-    contrast,
     grey,
     horizontal_flip,
-    hue,
+    jitter,
     random_resized_crop,
-    resize,
-    saturation,
+    resize_shorter,
     to_float,
 )
 from unlabeled.views.images.presets import plain, simclr
 
-JITTER = (brightness, contrast, saturation, hue)
-STRENGTH = 0.4
-"""Of all four: SimCLR's at half strength, but for the hue, which has four times that."""
+JITTER = (0.4, 0.4, 0.4, 0.4)
+"""Brightness, contrast, saturation and hue: SimCLR's at half strength, but for the hue, which has four times that."""
 
 
 def sela(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08, 1.0)) -> ImageViews:
@@ -54,13 +50,12 @@ def sela(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08, 1.0)
         return horizontal_flip(whole.view(image, rng), rng)
 
     def cropped(image: np.ndarray, rng: Generator) -> Picture:
-        return horizontal_flip(
-            to_float(random_resized_crop(_resized(image, whole.at_least), rng, size, crop_area)), rng
-        )
+        part = random_resized_crop(resize_shorter(image, whole.at_least), rng, size, crop_area)
+        return horizontal_flip(to_float(part), rng)
 
     def coloured(image: np.ndarray, rng: Generator) -> Picture:
         out = to_float(random_resized_crop(image, rng, size, crop_area))
-        return horizontal_flip(_jitter(grey(out, rng) if rng.random() < 0.2 else out, rng), rng)
+        return horizontal_flip(jitter(grey(out, rng) if rng.random() < 0.2 else out, rng, JITTER), rng)
 
     levels = (
         whole,
@@ -92,17 +87,3 @@ def rotations(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08,
         return [np.rot90(view, number % 4) for number in range(len(generators))]
 
     return ViewsTogether(one.size, 4, one.view, one.at_least, turned)
-
-
-def _jitter(image: Picture, rng: Generator) -> Picture:
-    """All four operations in random order, clipped after each."""
-    for place in rng.permutation(4):
-        image = JITTER[place](image, rng, STRENGTH)
-    return image
-
-
-def _resized(image: np.ndarray, side: int) -> np.ndarray:
-    """The whole picture, its shorter side resized to `side`."""
-    height, width = image.shape[:2]
-    scale = side / min(height, width)
-    return resize(image, max(side, round(height * scale)), max(side, round(width * scale)))
