@@ -355,3 +355,23 @@ def test_as_many_clusters_as_samples(tmp_path: Path) -> None:
     method = session(SeLa, tmp_path / "run", clusters=64, strength=50.0).loop.method
     method.relabel(0)
     assert len(set(method.labels[0].tolist())) > 55
+
+
+# --- what the constraint is for -------------------------------------------------------------------------------------
+
+
+def trained(folder: Path, assignment: str, **settings: Any) -> dict[str, float]:
+    """The figures after forty steps on digits, relabelled before every fourth."""
+    data = digits(256)
+    options = {"clusters": 16, "relabellings": 11, "relabel_schedule": "linear", "optimizer": "adamw"}
+    options |= {"learning_rate": 0.02, "decay": "cosine", "steps": 40, "batch_size": 32, "strength": 10.0}
+    one = session(SeLa, folder, data=data, assignment=assignment, **(options | settings))
+    one.train()
+    return one.loop.method.figures()
+
+
+def test_without_the_constraint_clusters_collapse_and_with_it_all_are_used(tmp_path: Path) -> None:
+    free, balanced = (trained(tmp_path / name, name) for name in ("argmax", "transport"))
+    assert free["relabellings"] == balanced["relabellings"] == 10
+    assert balanced["clusters_used"] == 16 and balanced["size_entropy"] > 0.95
+    assert free["clusters_used"] <= 8 and free["size_entropy"] < 0.6
