@@ -154,3 +154,15 @@ def test_damaged_heads(world: Path, tmp_path: Path, capfd: Any) -> None:
         else:
             (tmp_path / "run" / "heads.safetensors").write_bytes(content)
         assert sentence in refused(capfd, "labels", tmp_path / "run", "--out", tmp_path / "l.csv")
+
+
+def test_labels_are_judged_beside_their_baselines(world: Path, tmp_path: Path, capfd: Any) -> None:
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    code, said = call(capfd, "evaluate", "labels", world / "run", "--test", world / "photos")
+    names, classes = by_hand(world, 0)[0], [int(name.split("/")[0]) for name in by_hand(world, 0)[0]]
+    ami = [adjusted_mutual_info_score(classes, by_hand(world, head)[1]) for head in (0, 1)]
+    assert code == 0 and said["value"] == pytest.approx(np.mean(ami), abs=1e-9) and len(names) == said["n_test"] == 120
+    assert set(said["baselines"]) == {"random_labels", "random_encoder", "kmeans", "kmeans_raw_input"}
+    assert all(detail["clusters"] == 5 and detail["heads"] == 2 for detail in said["baseline_details"].values())
+    assert "simclr learns none" in refused(capfd, "evaluate", "labels", world / "simclr")

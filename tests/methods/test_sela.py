@@ -2,12 +2,14 @@
 
 import contextlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from battery.methods import Killed, same_state
@@ -16,16 +18,19 @@ from battery.small import digits, session
 from training.test_passes import Damaged
 from training.test_relabelling import sinkhorn
 from unlabeled import chance
-from unlabeled.distributed import rank, world_size
+from unlabeled.distributed import average_gradients, rank, total, world_size
 from unlabeled.encoders.images import image_encoder
-from unlabeled.errors import Unreadable, UserError
+from unlabeled.errors import UserError
 from unlabeled.methods.sela import SeLa, default_clusters
 from unlabeled.modalities import modality
 from unlabeled.run import Run
+from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.labeller import Labeller
 from unlabeled.training.loader import Steps
 from unlabeled.training.method import Batch
+from unlabeled.training.passes import Passes
 from unlabeled.training.pretraining import Session
+from unlabeled.views import images
 
 STILL = {"relabel_mode": "eval", "relabel_views": "plain"}
 
@@ -208,14 +213,10 @@ def test_marginals_decide_the_sizes(tmp_path: Path) -> None:
 def test_a_sample_that_cannot_be_read_keeps_its_label(tmp_path: Path) -> None:
     one = session(SeLa, tmp_path / "run")
     method = one.loop.method
-    method.labels.fill_(-7)
-    object.__setattr__(method.passes, "samples", Damaged(one.samples, {3, 20}))
-    with pytest.raises(Unreadable):
-        method.passes.samples.read(3, None)
-    before = method.labels.clone().fill_(-7)
-    with contextlib.suppress(RuntimeError):
-        method.relabel(0)
-    assert [place for place in range(64) if method.labels[0, place] == -7] == [3, 20] and before is not None
+    method.look_through(replace(method.passes, samples=Damaged(one.samples, {3, 20})))
+    method.labels.fill_(10)  # one more than there is
+    method.relabel(0)
+    assert [place for place in range(64) if method.labels[0, place] == 10] == [3, 20]
 
 
 # --- interruptions and processes ------------------------------------------------------------------------------------
@@ -253,42 +254,23 @@ def test_a_kill_in_the_middle_of_a_pass_changes_nothing(tmp_path: Path) -> None:
 
 
 def after_two_steps() -> dict[str, Tensor]:
-    """Relabelling, a step, relabelling, a step, in float64 by this process's share of the batch."""
-    import tempfile
-
-    from unlabeled.training.passes import Passes
-
-    with tempfile.TemporaryDirectory() as folder:
-        one = (
-            session(SeLa, Path(folder) / "run", clusters=6, heads=2, precision="64-true") if world_size() == 1 else None
-        )
-        if one is not None:
-            method, fabric, samples, views = one.loop.method, one.loop.fabric, one.samples, one.views
-        else:
-            from lightning_fabric import Fabric
-
-            from unlabeled.training.batch_norm import over_processes
-
-            method = prepared(clusters=6, heads=2)
-            over_processes(method.double())
-            fabric = Fabric(accelerator="cpu", devices=1, precision="64-true")
-            samples, views = modality("images").open(digits(), None), SeLa.views["images"](8)
-            method.look_through(Passes(samples, views, modality("images").plain(8), 0, 16, 0, fabric))
-        optimizer = torch.optim.SGD(method.parameters(), lr=0.1)
-        found = {}
-        for step in range(2):
-            method.relabel(step)
-            batch = Steps(samples, views, 0, 16, rank(), world_size())[step].batch
-            optimizer.zero_grad()
-            loss = method.loss(Batch(batch.views.double(), batch.index))
-            loss.backward()
-            from unlabeled.distributed import average_gradients, total
-
-            if world_size() > 1:
-                average_gradients(method.parameters())
-            optimizer.step()
-            found |= {f"loss {step}": total(loss) / world_size(), f"labels {step}": method.labels.clone()}
-        return found | {name: value.detach().clone() for name, value in method.state_dict().items()}
+    """Twice a relabelling and a step, in float64, on this process's share of the batch."""
+    method = prepared(clusters=6, heads=2)
+    over_processes(method.double())
+    samples, views, plain = modality("images").open(digits(), None), images.sela(8), images.plain(8)
+    fabric = Fabric(accelerator="cpu", devices=1, precision="64-true")
+    method.look_through(Passes(samples, views, plain, 0, 16, 0, fabric))
+    optimizer, found = torch.optim.SGD(method.parameters(), lr=0.1), {}
+    for step in range(2):
+        method.relabel(step)
+        batch = Steps(samples, views, 0, 16, rank(), world_size())[step].batch
+        optimizer.zero_grad()
+        loss = method.loss(Batch(batch.views.double(), batch.index))
+        loss.backward()
+        average_gradients(method.parameters())
+        optimizer.step()
+        found |= {f"loss {step}": total(loss) / world_size(), f"labels {step}": method.labels.clone()}
+    return found | {name: value.detach().clone() for name, value in method.state_dict().items()}
 
 
 def test_two_processes_label_and_learn_as_one() -> None:
@@ -374,4 +356,4 @@ def test_without_the_constraint_clusters_collapse_and_with_it_all_are_used(tmp_p
     free, balanced = (trained(tmp_path / name, name) for name in ("argmax", "transport"))
     assert free["relabellings"] == balanced["relabellings"] == 10
     assert balanced["clusters_used"] == 16 and balanced["size_entropy"] > 0.95
-    assert free["clusters_used"] <= 8 and free["size_entropy"] < 0.6
+    assert free["clusters_used"] <= 4 and free["size_entropy"] < 0.4

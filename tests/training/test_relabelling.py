@@ -103,6 +103,13 @@ def test_argmax_is_numpys(head: HeadLogits) -> None:
     found = argmax(head, 25.0, None, 1e-3, torch.ones(5))
     assert found.labels.tolist() == torch.cat(list(head)).numpy().argmax(1).tolist()
     assert not found.bias.any(), "nothing balances"
+    for marginals, shares in (
+        (None, np.full(5, 0.2)),
+        (torch.tensor([4.0, 1, 1, 1, 1]), np.array([4, 1, 1, 1, 1]) / 8),
+    ):
+        sizes = np.bincount(found.labels.numpy(), minlength=5) / 90
+        error = argmax(head, 25.0, marginals, 1e-3, torch.ones(5)).marginal_error
+        assert error == pytest.approx(np.abs(sizes / shares - 1).max())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
+from unlabeled.commands.learnt_labels import labels as learnt_labels
 
 __all__ = ["PROTOCOLS", "Evaluated", "Healthy", "evaluate", "health"]
 
@@ -193,6 +194,7 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
+    "labels": learnt_labels,
     "health": health,
 }
 """Protocol to function."""

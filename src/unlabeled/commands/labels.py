@@ -79,6 +79,7 @@ def labels(
     from unlabeled.commands.embed import unread
     from unlabeled.commands.load import data_of, load
     from unlabeled.commands.output import new_file, new_folder
+    from unlabeled.distributed import on_first
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.checkpoints import write_atomically
@@ -97,9 +98,11 @@ def labels(
     found, confidence = labeller.label_rows(features.embeddings, head)
     names = [samples.names[place] for place in features.ids]
     rows = Rows(names, features.ids, found, confidence)
-    write_atomically(file, lambda beside: WRITERS[file.suffix.lower()](beside, rows))
-    shown = 0 if folder is None else _write_sheets(folder, encoder, samples, rows, f"head {head} of {opened.path}")
+    on_first(lambda: write_atomically(file, lambda beside: WRITERS[file.suffix.lower()](beside, rows)))
+    if folder is not None:
+        on_first(lambda: _write_sheets(folder, encoder, samples, rows, f"head {head} of {opened.path}"))
     sizes = np.bincount(found, minlength=labeller.clusters)
+    used = int((sizes > 0).sum())
     skipped = [(each.path, each.reason) for each in samples.skipped] + unread(samples, features.ids)
     return Labelled(
         file=str(file),
@@ -107,12 +110,12 @@ def labels(
         head=head,
         heads=labeller.heads,
         clusters=labeller.clusters,
-        used=int((sizes > 0).sum()),
+        used=used,
         sizes=sizes.tolist(),
         confidence=float(confidence.mean()),
         data=samples.place,
         sheets=None if folder is None else str(folder),
-        shown=shown,
+        shown=0 if folder is None else min(CLUSTERS, used),
         skipped=[{"path": path, "reason": reason} for path, reason in skipped],
     )
 
@@ -148,8 +151,8 @@ WRITERS = {".parquet": _write_parquet, ".csv": _write_csv}
 """Ending to (file, rows) -> nothing."""
 
 
-def _write_sheets(folder: Path, encoder: "Encoder", samples: Any, rows: Rows, whose: str) -> int:
-    """A contact sheet of each of the largest clusters, named by cluster; returns how many there are."""
+def _write_sheets(folder: Path, encoder: "Encoder", samples: Any, rows: Rows, whose: str) -> None:
+    """A contact sheet of each of the largest clusters, named by cluster."""
     from unlabeled.reports.sheet import Row, cell_of, contact_sheet
     from unlabeled.training.checkpoints import write_atomically
 
@@ -164,4 +167,3 @@ def _write_sheets(folder: Path, encoder: "Encoder", samples: Any, rows: Rows, wh
         note += f"; the {EACH} most confident" if sizes[cluster] > EACH else ""
         picture = contact_sheet([Row(first, others)], f"Cluster {cluster}", note)
         write_atomically(folder / f"{cluster:04}.png", partial(picture.save, format="PNG"))
-    return len(largest)

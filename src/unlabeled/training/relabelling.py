@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from unlabeled.distributed import total
 from unlabeled.objectives import BalancedAssignment, balanced_assignment
 
 # --- when -----------------------------------------------------------------------------------------------------------
@@ -116,9 +117,12 @@ def transport(
 def argmax(
     logits: HeadLogits, strength: float, marginals: Tensor | None, tolerance: float, start: Tensor
 ) -> BalancedAssignment:
-    """The head's own prediction, without any constraint: what collapses."""
+    """The head's own prediction, without any constraint: what collapses. Its error is that of the clusters' sizes."""
     labels = torch.cat([each.argmax(1).cpu() for each in logits])
-    return BalancedAssignment(labels, torch.zeros_like(start), float("nan"), 1)
+    sizes = total(torch.bincount(labels, minlength=len(start))).double()
+    asked = torch.ones(len(start)) if marginals is None else marginals
+    error = (sizes / sizes.sum() / (asked / asked.sum()) - 1).abs().max()
+    return BalancedAssignment(labels, torch.zeros_like(start), float(error), 1)
 
 
 ASSIGNMENTS: dict[str, Callable[[HeadLogits, float, Tensor | None, float, Tensor], BalancedAssignment]] = {
