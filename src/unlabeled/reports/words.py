@@ -65,7 +65,7 @@ WORDS = {
     "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
     "relabellings": Words("Relabellings", "times", "How often all samples have been labelled anew."),
-    "relabel_seconds": Words("Time for relabelling", "seconds", "What they took, since training was started or resumed."),
+    "relabel_seconds": Words("Time for relabelling", "seconds", "What they took in this call."),
     "marginal_error": Words(
         "Error of the shares", "relative", "How far the fullest or emptiest cluster is from the share asked for.",
     ),
@@ -74,7 +74,7 @@ WORDS = {
         "Labels changed", "share of samples", "By the last relabelling; falls as the clusters settle.",
     ),
     "size_entropy": Words(
-        "Evenness of the clusters", "of 1", "1 where all clusters are equally large; 0, one with everything, is collapse.",
+        "Evenness of the clusters", "of 1", "1 where all are equally large; 0, one with everything, is collapse.",
     ),
     "clusters_used": Words("Clusters used", "clusters", "With at least one sample; the mean over heads."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
