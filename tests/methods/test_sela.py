@@ -203,7 +203,7 @@ def test_without_relabelling_the_random_labels_stay(tmp_path: Path) -> None:
 
 
 def test_marginals_decide_the_sizes(tmp_path: Path) -> None:
-    method = session(SeLa, tmp_path / "run", clusters=4, marginals=(4.0, 2.0, 1.0, 1.0), strength=200.0).loop.method
+    method = session(SeLa, tmp_path / "run", clusters=4, marginals=(4.0, 2.0, 1.0, 1.0), strength=100.0).loop.method
     method.relabel(0)
     sizes = torch.bincount(method.labels[0], minlength=4)
     assert (sizes - torch.tensor([32, 16, 8, 8])).abs().max() <= 3

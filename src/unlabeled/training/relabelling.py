@@ -77,7 +77,8 @@ def steps_of(times: Sequence[float], per_epoch: int, steps: int) -> dict[int, in
 Assignment = Literal["transport", "argmax"]
 
 ENTRIES = 2**27
-"""Of a head's logits that are held at once (half a gigabyte); more are made anew from the features in each pass."""
+"""Of a head's logits that are held at once, and as many exponentials (half a gigabyte each); more logits are made anew
+from the features in each pass."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def transport(
     logits: HeadLogits, strength: float, marginals: Tensor | None, tolerance: float, start: Tensor
 ) -> BalancedAssignment:
     """Labels that fill given shares: `balanced_assignment`, beginning with the bias of the last time."""
-    return balanced_assignment(logits.held(), strength, marginals, tolerance, start)
+    return balanced_assignment(logits.held(), strength, marginals, tolerance, start, kernel_memory=4 * ENTRIES)
 
 
 def argmax(
