@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unlabeled.commands.fitted import finetune, linear_sgd
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
+from unlabeled.commands.learnt_labels import labels as learnt_labels
 from unlabeled.commands.probes import probes
 from unlabeled.commands.transfer import transfer
 
@@ -227,6 +228,7 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "clustering": clustering,
     "few-shot": few_shot,
     "probes": probes,
+    "labels": learnt_labels,
     "health": health,
 }
 """Protocol to function."""
