@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from studies import heat_map_of, rows_of, study
 
 ROOT = Path(__file__).parent.parent
 HEAD = """# Results
@@ -76,9 +77,28 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def studies() -> list[str]:
+    """Every study of which a cell is done, its first protocol drawn where it has two axes."""
+    sections = []
+    for path in sorted((ROOT / "recipes").glob("*.yaml")):
+        recipe, stem, results = yaml.safe_load(path.read_text(encoding="utf-8")), path.stem, ROOT / "results"
+        done = [row for cell in rows_of(stem, recipe, results).values() for row in cell] if "grid" in recipe else []
+        if not done:
+            continue
+        text = study(stem, recipe, results)
+        if len(recipe["grid"]) == 2:
+            protocol = next(name for name, found in done[0]["evaluate"].items() if "value" in found)
+            figure = ROOT / "docs" / "figures" / f"{stem}.svg"
+            figure.parent.mkdir(exist_ok=True)
+            figure.write_text(heat_map_of(stem, recipe, results, protocol), encoding="utf-8")
+            text += f"\n![{recipe['about']}: {protocol}](figures/{stem}.svg)\n"
+        sections.append(text)
+    return sections
+
+
 def main() -> None:
-    """Rewrite docs/results.md."""
-    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items())])
+    """Rewrite docs/results.md and the figures of its studies."""
+    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items()), *studies()])
     (ROOT / "docs" / "results.md").write_text(page, encoding="utf-8")
 
 

@@ -27,6 +27,7 @@ class Modality:
         size: samples to the default size of a view.
         views: the default view preset: (size, ...) to views.
         plain: size to the one view without chance that evaluation uses.
+        fitted: size to the one view by chance that classifiers are fitted on.
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
         raw: one sample to the raw-input baseline's features, float32 (D,), of samples of any size.
@@ -38,6 +39,7 @@ class Modality:
     size: Callable[[Any], int]
     views: Callable[..., Any]
     plain: Callable[[int], Any]
+    fitted: Callable[[int], Any]
     encoder: Callable[..., nn.Module]
     default_encoder: Callable[[int], str]
     raw: Callable[[Any], np.ndarray]
@@ -68,6 +70,7 @@ MODALITIES = {
         size=image_size,
         views=unlabeled.views.images.simclr,
         plain=unlabeled.views.images.plain,
+        fitted=unlabeled.views.images.crop,
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
         raw=raw_pixels,

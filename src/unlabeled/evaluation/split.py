@@ -10,7 +10,7 @@ from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
 from unlabeled.metrics.spread import finite_rows
 
-HELD_OUT, EPISODES, DRAWS, CLUSTERS, RANDOM_CLUSTERS = range(1, 6)
+HELD_OUT, EPISODES, DRAWS, CLUSTERS, RANDOM_CLUSTERS, SHARES, EXCHANGES = range(1, 8)
 """What protocols draw for: the first place under `chance.SPLIT`, so that no two share draws."""
 
 
@@ -61,6 +61,36 @@ def pair_of(features_of: Callable[[Any], Features], samples: Any, tested: Any, s
     train = features_of(samples)
     test = train if tested is samples else None if tested is None else features_of(tested)
     return split(train, test, seed)
+
+
+def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which rows are for validation: `share` of them, alike from each class, never the whole of a class.
+
+    The rows are put in an order drawn by the seed, then class by class, and every (1/share)-th is
+    taken from a start drawn too: so that classes of fewer than 1/share rows are held out in their turn.
+
+    Args:
+        labels: int64 (N,) from 0.
+        share: within (0, 1).
+        seed: of the draws.
+
+    Returns:
+        bool (N,), all False where no class has two rows.
+    """
+    rng = chance.generator(seed, chance.SPLIT, HELD_OUT)
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    start = rng.random()
+    steps = np.floor(np.arange(len(labels) + 1) * share + start)
+    chosen = np.zeros(len(labels), bool)
+    chosen[order[np.diff(steps) > 0]] = True
+    if not chosen.any():  # fewer than 1/share rows: one of a class that has another
+        several = np.flatnonzero(np.bincount(labels)[labels] > 1)
+        chosen[rng.permutation(several)[:1]] = True
+    kept = np.bincount(labels[~chosen], minlength=int(labels.max()) + 1)
+    last = order[np.unique(labels[order], return_index=True)[1]]  # one row of each class
+    chosen[last[kept == 0]] = False
+    return chosen
 
 
 def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:

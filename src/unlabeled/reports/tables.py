@@ -192,7 +192,7 @@ def records_table(records: list[Any]) -> Table:
 
 
 def text(value: Any) -> str:
-    """Numbers with four digits after the point, very small and large ones with a power; dicts and tuples on one line."""
+    """Numbers with four digits after the point, very small and large ones with a power; dicts and tuples in a line."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, float):

@@ -22,6 +22,18 @@ WORDS = {
     "loss": Words("Loss", "nats", "The sum that training makes small; figures of two methods cannot be compared."),
     "learning_rate": Words("Learning rate", "", "The size of the optimiser's steps."),
     "samples_per_second": Words("Speed", "samples a second", "How fast training was."),
+    "contrastive_accuracy": Words(
+        "Contrastive accuracy", "share",
+        "How often a view's nearest in the batch is the other view of its sample; training makes it rise.",
+    ),
+    "contrastive_entropy": Words(
+        "Contrastive entropy", "nats",
+        "How undecided that choice is; 0 is certain, the logarithm of the batch is a guess.",
+    ),
+    "probe_accuracy": Words(
+        "Accuracy of the probe", "share",
+        "Of the linear classifier that is trained beside the encoder, on the last batch.",
+    ),
     "rankme": Words(
         "Effective rank", "dimensions",
         "RankMe: how many dimensions the embeddings really use; within one method, more is usually better.",

@@ -1,13 +1,17 @@
-"""What the loop asks of a method: two functions always, five hooks where a method needs them."""
+"""What the loop asks of a method: two functions always, more hooks where a method needs them."""
 
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from unlabeled.training.schedules import Schedule
+
+if TYPE_CHECKING:
+    from unlabeled.training.labeller import Labeller
+    from unlabeled.training.passes import Passes
 
 
 @dataclass
@@ -79,6 +83,30 @@ class ActsBeforeStep(Protocol):
 
 
 @runtime_checkable
+class LooksThrough(Protocol):
+    """A method that looks at all samples between steps: re-labels them, for example."""
+
+    def look_through(self, passes: "Passes") -> None:
+        """Called once, before the first step, with the means to do so."""
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A method with figures of its own to log beside the loss."""
+
+    def figures(self) -> dict[str, float]:
+        """By name; asked for after some steps only, on the first process only; cheap, and none where there are none yet."""
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """A method that learns to label samples, as well as to represent them."""
+
+    def labeller(self) -> "Labeller":
+        """What labels representations; the run keeps it beside the encoder."""
+
+
+@runtime_checkable
 class StepsItself(Protocol):
     """A method with its own inner loop."""
 
@@ -92,6 +120,13 @@ class Represents(Protocol):
 
     def represent(self, batch: Any) -> Tensor:
         """(B, ...) in the encoder's form to (B, D)."""
+
+
+@runtime_checkable
+class ScopesBatchNorm(Protocol):
+    """A method that says whether batch norm is over all processes; of others it is."""
+
+    global_bn: bool
 
 
 @runtime_checkable

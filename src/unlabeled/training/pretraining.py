@@ -24,7 +24,16 @@ from unlabeled.training.launching import launch
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
 from unlabeled.training.memory import out_of_memory_told, smaller_batch
-from unlabeled.training.method import Method, Prepares, Represents, StepsItself
+from unlabeled.training.method import (
+    Labels,
+    LooksThrough,
+    Method,
+    Prepares,
+    Represents,
+    ScopesBatchNorm,
+    StepsItself,
+)
+from unlabeled.training.passes import Passes
 from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
 from unlabeled.training.tensorboard import Board
 
@@ -73,6 +82,9 @@ class Session:
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
+        if isinstance(built, LooksThrough):
+            plain, batch = kind.plain(self.views.size), settings.batch_size
+            built.look_through(Passes(self.samples, self.views, plain, settings.seed, batch, workers, fabric))
         if checkpoint is not None:
             self._restore(checkpoint)
         if resume and rank() == 0:
@@ -108,6 +120,8 @@ class Session:
             self.loop.run(steps, journal, self.samples.fingerprint())
         if rank() == 0:
             self.run.write_encoder(*self._encoder())
+            if isinstance(self.loop.method, Labels):
+                self.loop.method.labeller().write(self.run)
         barrier()
 
     @contextmanager
@@ -192,7 +206,8 @@ def build(method: Callable[..., Any], kind: Modality, settings: Settings, sample
     if isinstance(built, Prepares):
         built.prepare(samples)
     assert isinstance(built, nn.Module)
-    over_processes(built)
+    if not isinstance(built, ScopesBatchNorm) or built.global_bn:
+        over_processes(built)
     return built
 
 
