@@ -12,13 +12,16 @@ from pathlib import Path
 import contrastive
 import opening
 import protocols
+import relabelling
 import startup
 import training_step
 
 import views
 from unlabeled.run import environment
 
-BENCHMARKS = {each.__name__: each for each in (startup, opening, views, contrastive, training_step, protocols)}
+BENCHMARKS = {
+    each.__name__: each for each in (startup, opening, views, contrastive, training_step, relabelling, protocols)
+}
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 

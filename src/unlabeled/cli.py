@@ -17,6 +17,7 @@ VERBS = {
     "pretrain": "learn an encoder from data without labels",
     "evaluate": "how good an encoder is, with labels or without, beside its baselines",
     "embed": "representations to .parquet, .npy or .npz",
+    "labels": "the label that a run has learnt for every sample, to .parquet or .csv",
     "search": "what in the data is nearest to a picture, or to each of a folder",
     "compare": "runs beside each other, ranked without labels and with",
     "export": "the encoder for other programs: safetensors, ONNX, timm",

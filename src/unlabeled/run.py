@@ -4,6 +4,7 @@
     metrics.jsonl         one line of figures for about two hundred steps
     encoder.safetensors   the weights; encoder.json says how to build what they fill
     projector.safetensors those of the layers between the encoder's output and the loss, where the method has such
+    heads.safetensors     what labels representations, where the method learns labels
     checkpoints/last.pt   tensors and plain values, read with `weights_only=True`
     features/             representations of data sets, computed once
     tensorboard/          event files with the figures of metrics.jsonl, where asked for

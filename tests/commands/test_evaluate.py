@@ -203,7 +203,7 @@ def test_lidar_looks_at_so_many_views_of_so_many_samples(run: Path) -> None:
         (["knn", "--k", "20", "0"], "got k = 0"),
         (["knn", "--k"], "k"),
         (["few-shot", "--subsets", "nowhere"], "nowhere holds no subsets"),
-        (["few_shots"], "retrieval, clustering, few-shot, health"),
+        (["few_shots"], "retrieval, clustering, few-shot"),
     ],
 )
 def test_mistakes_are_one_sentence(words: list[str], said: str, run: Path, capfd: Any) -> None:
@@ -215,7 +215,7 @@ def test_mistakes_are_one_sentence(words: list[str], said: str, run: Path, capfd
 def test_help_names_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     main(["evaluate", "--help"])
     shown = capsys.readouterr().out
-    for protocol in ("knn", "linear", "retrieval", "clustering", "few-shot", "health"):
+    for protocol in ("knn", "linear", "retrieval", "clustering", "few-shot", "probes", "health"):
         assert f"\n  {protocol} " in shown
         main(["evaluate", protocol, "--help"])
         assert "--data" in capsys.readouterr().out

@@ -70,7 +70,7 @@ def embed(
     features = encoder.features(samples, labelled=False)
     names = [samples.names[place] for place in features.ids]
     on_first(lambda: _write(file, names, features))
-    skipped = [(each.path, each.reason) for each in samples.skipped] + _unread(samples, features.ids)
+    skipped = [(each.path, each.reason) for each in samples.skipped] + unread(samples, features.ids)
     return Embedded(
         file=str(file),
         samples=len(names),
@@ -90,7 +90,7 @@ def _write(file: Path, names: list[str], features: "Features") -> None:
         write_atomically(file.with_suffix(".csv"), lambda beside: _write_names(beside, names, features.ids))
 
 
-def _unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:
+def unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:
     """The samples that have no row, read once more for the reason."""
     from unlabeled.errors import Unreadable
 

@@ -4,8 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from unlabeled.commands.fitted import finetune, linear_sgd
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
+from unlabeled.commands.learnt_labels import labels as learnt_labels
+from unlabeled.commands.probes import probes
+from unlabeled.commands.transfer import transfer
 
 if TYPE_CHECKING:
     from unlabeled.evaluation.features import Features
@@ -217,9 +221,14 @@ def few_shot(
 PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "knn": knn,
     "linear": linear,
+    "linear-sgd": linear_sgd,
+    "finetune": finetune,
+    "transfer": transfer,
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
+    "probes": probes,
+    "labels": learnt_labels,
     "health": health,
 }
 """Protocol to function."""

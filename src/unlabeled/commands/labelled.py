@@ -89,10 +89,24 @@ class Labelled:
             protocol: called for each.
             guess: another baseline, `random_labels`, which does not look at embeddings.
         """
-        from unlabeled.commands.load import load, random_encoder
+        opened = self.opened()
+        results = {}
+        for which, features_of in opened.ways().items():
+            pair = opened.pair(features_of, self.seed)
+            results[which] = protocol(*pair)
+        if guess is not None:
+            results["random_labels"] = guess(*pair)
+        return kept(opened.folder, name, metric, results, self.seed, opened.split, opened)
+
+    def opened(self) -> "Opened":
+        """Everything that the flags name.
+
+        Raises:
+            UserError: whatever of it cannot be opened.
+        """
+        from unlabeled.commands.load import data_of, load, random_encoder
         from unlabeled.errors import in_range
-        from unlabeled.evaluation.raw import raw_features
-        from unlabeled.evaluation.split import pair_of
+        from unlabeled.evaluation.split import matched
         from unlabeled.run import Run
         from unlabeled.training.launching import join
 
@@ -100,49 +114,97 @@ class Labelled:
         folder = Run.open(self.run)
         join(self.devices)
         trained = load(folder.path, self.layer)
-        samples, tested = self._opened(folder, trained)
-        how: dict[str, Callable[[Any], Features]] = {
-            "trained": trained.features,
-            "random_encoder": random_encoder(folder, self.layer).features,
-            "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
-        }
-        results = {}
-        for which, features_of in how.items():
-            pair = pair_of(features_of, samples, tested, self.seed)
-            results[which] = protocol(*pair)
-        if guess is not None:
-            results["random_labels"] = guess(*pair)
-        details = {which: asdict(result) for which, result in results.items()}
-        ours = details.pop("trained")
-        result = Evaluated(
-            protocol=name,
-            run=str(folder.path),
-            metric=metric,
-            value=ours.pop("value"),
-            interval=ours.pop("interval"),
-            baselines={which: detail["value"] for which, detail in details.items()},
-            n_train=ours.pop("n_train"),
-            n_test=ours.pop("n_test"),
-            seed=self.seed,
-            split="a fifth of the data" if tested is None else "given",
-            details=ours,
-            baseline_details=details,
-            layer=trained.layer,
-            sanity=_sanity(trained, samples),
-            test_sanity=None if tested is None or tested is samples else _sanity(trained, tested),
-        )
-        folder.keep_evaluation(kept_as(name, trained.layer), result)
-        return result
-
-    def _opened(self, folder: "Run", trained: "Encoder") -> tuple[Any, Any]:
-        """The data, and the test samples: None to draw them from the data."""
-        from unlabeled.commands.load import data_of
-        from unlabeled.evaluation.split import matched
-
         samples, tested = data_of(folder, self.data, self.labels)
         if self.test is not None:
             tested = trained.modality.open(self.test, self.test_labels)
-        return samples, None if tested is None else matched(samples, tested)
+        tested = None if tested is None else matched(samples, tested)
+        return Opened(folder, trained, random_encoder(folder, self.layer), samples, tested)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a labelled protocol works on.
+
+    Args:
+        folder: the run.
+        trained: its encoder.
+        random: the same network before training.
+        samples: labelled.
+        tested: labelled test samples, with the classes of `samples`; None where a part of `samples` is tested on.
+    """
+
+    folder: "Run"
+    trained: "Encoder"
+    random: "Encoder"
+    samples: Any
+    tested: Any
+
+    @property
+    def split(self) -> str:
+        """Where the test samples come from."""
+        return "a fifth of the data" if self.tested is None else "given"
+
+    def ways(self) -> "dict[str, Callable[[Any], Features]]":
+        """How the trained encoder and each baseline turn samples into features."""
+        from unlabeled.evaluation.raw import raw_features
+
+        return {
+            "trained": self.trained.features,
+            "random_encoder": self.random.features,
+            "raw_input": lambda samples: raw_features(samples, self.trained.modality.raw),
+        }
+
+    def pair(self, features_of: Callable[[Any], "Features"], seed: int) -> "tuple[Features, Features]":
+        """The rows to learn from and the rows to test on, of one way to make features."""
+        from unlabeled.evaluation.split import pair_of
+
+        return pair_of(features_of, self.samples, self.tested, seed)
+
+
+def kept(
+    folder: "Run",
+    name: str,
+    metric: str,
+    results: dict[str, Any],
+    seed: int,
+    split: str,
+    opened: Opened | None = None,
+) -> Evaluated:
+    """The result of a protocol, kept with the run in place of the one before.
+
+    Args:
+        folder: the run.
+        name: of the protocol.
+        metric: what its value is.
+        results: dataclasses with `value`, `interval`, `n_train`, `n_test` and all else that the protocol says:
+            "trained", and each baseline by its name.
+        seed: of the split.
+        split: where the test samples come from.
+        opened: what it worked on, where that was one data set, so that its representations are told at a glance.
+    """
+    details = {which: asdict(result) for which, result in results.items()}
+    ours = details.pop("trained")
+    layer = 0 if opened is None else opened.trained.layer
+    several = opened is not None and opened.tested is not None and opened.tested is not opened.samples
+    result = Evaluated(
+        protocol=name,
+        run=str(folder.path),
+        metric=metric,
+        value=ours.pop("value"),
+        interval=ours.pop("interval"),
+        baselines={which: detail["value"] for which, detail in details.items()},
+        n_train=ours.pop("n_train"),
+        n_test=ours.pop("n_test"),
+        seed=seed,
+        split=split,
+        details=ours,
+        baseline_details=details,
+        layer=layer,
+        sanity=None if opened is None else _sanity(opened.trained, opened.samples),
+        test_sanity=_sanity(opened.trained, opened.tested) if opened is not None and several else None,
+    )
+    folder.keep_evaluation(kept_as(name, layer), result)
+    return result
 
 
 def _sanity(encoder: "Encoder", samples: Any) -> "Sanity":

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ class Labelled:
         confidence: mean over samples, 1/K to 1.
         data: where the samples lie.
         sheets: the folder of contact sheets, or None.
+        shown: clusters that have one.
         skipped: a path and a reason for each sample that could not be read and has no row.
     """
 
@@ -43,6 +45,7 @@ class Labelled:
     confidence: float
     data: str
     sheets: str | None = None
+    shown: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -76,6 +79,7 @@ def labels(
     from unlabeled.commands.embed import unread
     from unlabeled.commands.load import data_of, load
     from unlabeled.commands.output import new_file, new_folder
+    from unlabeled.distributed import on_first
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.checkpoints import write_atomically
@@ -91,13 +95,14 @@ def labels(
     encoder = load(opened.path)
     samples = data_of(opened, data)[0]
     features = encoder.features(samples, labelled=False)
-    found, confidence = labeller.label_array(features.embeddings, head)
+    found, confidence = labeller.label_rows(features.embeddings, head)
     names = [samples.names[place] for place in features.ids]
     rows = Rows(names, features.ids, found, confidence)
-    write_atomically(file, lambda beside: WRITERS[file.suffix.lower()](beside, rows))
+    on_first(lambda: write_atomically(file, lambda beside: WRITERS[file.suffix.lower()](beside, rows)))
     if folder is not None:
-        _write_sheets(folder, encoder, samples, rows, f"head {head} of {opened.path}")
+        on_first(lambda: _write_sheets(folder, encoder, samples, rows, f"head {head} of {opened.path}"))
     sizes = np.bincount(found, minlength=labeller.clusters)
+    used = int((sizes > 0).sum())
     skipped = [(each.path, each.reason) for each in samples.skipped] + unread(samples, features.ids)
     return Labelled(
         file=str(file),
@@ -105,11 +110,12 @@ def labels(
         head=head,
         heads=labeller.heads,
         clusters=labeller.clusters,
-        used=int((sizes > 0).sum()),
+        used=used,
         sizes=sizes.tolist(),
         confidence=float(confidence.mean()),
         data=samples.place,
         sheets=None if folder is None else str(folder),
+        shown=0 if folder is None else min(CLUSTERS, used),
         skipped=[{"path": path, "reason": reason} for path, reason in skipped],
     )
 
@@ -147,25 +153,17 @@ WRITERS = {".parquet": _write_parquet, ".csv": _write_csv}
 
 def _write_sheets(folder: Path, encoder: "Encoder", samples: Any, rows: Rows, whose: str) -> None:
     """A contact sheet of each of the largest clusters, named by cluster."""
-    from unlabeled.reports.sheet import Cell, contact_sheet, picture_of
-    from unlabeled.reports.sheet import Row as Line
+    from unlabeled.reports.sheet import Row, cell_of, contact_sheet
     from unlabeled.training.checkpoints import write_atomically
 
     folder.mkdir(exist_ok=True)
-    sizes = np.bincount(rows.labels)
-    largest = np.argsort(-sizes, kind="stable")[:CLUSTERS]
-    for cluster in largest[sizes[largest] > 0].tolist():
+    sizes, small = np.bincount(rows.labels), encoder.modality.thumbnail
+    largest = [int(cluster) for cluster in np.argsort(-sizes, kind="stable")[:CLUSTERS] if sizes[cluster]]
+    for cluster in largest:
         members = np.flatnonzero(rows.labels == cluster)
         members = members[np.argsort(-rows.confidence[members], kind="stable")][:EACH]
-        cells = [
-            Cell(
-                picture_of(samples, int(rows.ids[row]), encoder.modality.thumbnail),
-                f"{rows.confidence[row]:.3f}",
-                rows.names[row],
-            )
-            for row in members
-        ]
-        note = f"{whose}; {sizes[cluster]:,} samples, confidence below each"
+        first, *others = (cell_of(samples, int(rows.ids[row]), f"{rows.confidence[row]:.3f}", small) for row in members)
+        note = f"{whose}; {sizes[cluster]:,} samples, the confidence below each"
         note += f"; the {EACH} most confident" if sizes[cluster] > EACH else ""
-        sheet = contact_sheet([Line(cells[0], cells[1:])], f"Cluster {cluster}", note)
-        write_atomically(folder / f"{cluster:04}.png", lambda beside, sheet=sheet: sheet.save(beside, format="PNG"))
+        picture = contact_sheet([Row(first, others)], f"Cluster {cluster}", note)
+        write_atomically(folder / f"{cluster:04}.png", partial(picture.save, format="PNG"))

@@ -43,6 +43,10 @@ class Features:
             return replace(self, labels=labels)
         return Features(self.embeddings[kept], self.ids[kept], labels[kept])
 
+    def rows(self, places: np.ndarray) -> "Features":
+        """Those at `places`, int64 (M,)."""
+        return Features(self.embeddings[places], self.ids[places], None if self.labels is None else self.labels[places])
+
 
 @dataclass(frozen=True)
 class Block:

@@ -40,27 +40,7 @@ def split(train: Features, test: Features | None, seed: int, share: float = 0.2)
         tested[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
     if not tested.any():
         raise UserError("no class has two labelled samples, so none can be held out; give --test.")
-    return _rows(train, ~tested), _rows(train, tested)
-
-
-def pair_of(features_of: Callable[[Any], Features], samples: Any, tested: Any, seed: int) -> tuple[Features, Features]:
-    """The rows to learn from and the rows to test on, of one encoder.
-
-    Args:
-        features_of: samples to features.
-        samples: the data.
-        tested: test samples as `matched` gives them, or None to draw them from the data.
-        seed: of the draw.
-
-    Returns:
-        As `split`; one object twice where the data is its own test data.
-
-    Raises:
-        UserError: as `split`.
-    """
-    train = features_of(samples)
-    test = train if tested is samples else None if tested is None else features_of(tested)
-    return split(train, test, seed)
+    return train.rows(np.flatnonzero(~tested)), train.rows(np.flatnonzero(tested))
 
 
 def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -91,6 +71,26 @@ def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     last = order[np.unique(labels[order], return_index=True)[1]]  # one row of each class
     chosen[last[kept == 0]] = False
     return chosen
+
+
+def pair_of(features_of: Callable[[Any], Features], samples: Any, tested: Any, seed: int) -> tuple[Features, Features]:
+    """The rows to learn from and the rows to test on, of one encoder.
+
+    Args:
+        features_of: samples to features.
+        samples: the data.
+        tested: test samples as `matched` gives them, or None to draw them from the data.
+        seed: of the draw.
+
+    Returns:
+        As `split`; one object twice where the data is its own test data.
+
+    Raises:
+        UserError: as `split`.
+    """
+    train = features_of(samples)
+    test = train if tested is samples else None if tested is None else features_of(tested)
+    return split(train, test, seed)
 
 
 def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:
@@ -156,8 +156,3 @@ def matched(train: Any, test: Any) -> Any:
             "use the same folder names in both."
         )
     return test.relabel(train.classes)
-
-
-def _rows(features: Features, chosen: np.ndarray) -> Features:
-    labels = None if features.labels is None else features.labels[chosen]
-    return Features(features.embeddings[chosen], features.ids[chosen], labels)

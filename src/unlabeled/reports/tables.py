@@ -132,6 +132,9 @@ def detail_tables(result: Any) -> list[Table]:
     """
     tables = []
     for name in [name for name, value in result.details.items() if _records(value)]:
+        if name in OWN_FORM:
+            tables.append(OWN_FORM[name](result))
+            continue
         table = Table(title=f"\n{_words(name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
         for column in ("", *result.details[name][0]):
             table.add_column(_words(column))
@@ -140,6 +143,47 @@ def detail_tables(result: Any) -> list[Table]:
                 table.add_row("" if number else _words(which), *(_cell(*entry) for entry in record.items()))
         tables.append(table)
     return tables
+
+
+def source_table(result: Any) -> Table:
+    """The encoder on each source, a row each: both accuracies, and beside every other encoder's what the test says.
+
+    Args:
+        result: an `Evaluated` of `transfer`.
+    """
+    others = result.baseline_details
+    title = "\nsources: ours is better, worse, or a tie (p)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "train", "test", "accuracy", "mean per class", *map(_words, others)):
+        table.add_column(column)
+    for number, ours in enumerate(result.details["sources"]):
+        cells = [ours["source"], text(ours["n_train"]), text(ours["n_test"])]
+        cells += [text(ours["accuracy"]), text(ours["per_class"])]
+        for beside in (each["sources"][number] for each in others.values()):
+            told = beside["against"]
+            cells.append(f"{beside['value']:.4f} {told['verdict']} ({told['p_value']:.2g})")
+        table.add_row(*cells)
+    return table
+
+
+def share_table(result: Any) -> Table:
+    """What each share of the labels gives, a row each: mean accuracy and deviation over draws, of every start.
+
+    Args:
+        result: an `Evaluated` of `finetune`.
+    """
+    rows = _rows(result)
+    table = Table(title="\nshares of the labels", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "samples", "draws", *map(_words, rows)):
+        table.add_column(column)
+    for number, ours in enumerate(result.details["shares"]):
+        cells = (_cell("accuracy", row["shares"][number]["accuracy"]) for row in rows.values())
+        table.add_row(f"{100 * ours['share']:g} %", text(ours["samples"]), text(ours["draws"]), *cells)
+    return table
+
+
+OWN_FORM = {"sources": source_table, "shares": share_table}
+"""A list of records that has a table of its own -> that table."""
 
 
 def _rows(result: Any) -> dict[str, dict[str, Any]]:
@@ -266,5 +310,44 @@ def export_tables(result: Any) -> list[Any]:
     ]
 
 
-BY_FIELD = {"queries": search_tables, "correlation": comparison_tables, "largest_difference": export_tables}
+def labels_tables(result: Any) -> list[Any]:
+    """What was written, and a histogram of the clusters' sizes.
+
+    Args:
+        result: a `Labelled` of `unlabeled labels`.
+    """
+    said = [
+        f"{result.file}: {result.samples:,} samples of {result.data}, head {result.head} of {result.heads}",
+        f"{result.used:,} of {result.clusters:,} clusters used; mean confidence {result.confidence:.3f}",
+    ]
+    if result.sheets:
+        rest = f", the largest of {result.used:,}" if result.shown < result.used else ""
+        said.append(f"contact sheets of {result.shown:,} clusters{rest}: {result.sheets}")
+    said += [f"{each['path']} cannot be read: {each['reason']}" for each in result.skipped[:MOST]]
+    return [*said, histogram(result.sizes)]
+
+
+def histogram(sizes: list[int]) -> Table:
+    """How many clusters there are of which size, in at most ten ranges of equal width."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("samples", "clusters", ""):
+        table.add_column(column)
+    least, span = min(sizes), max(sizes) - min(sizes) + 1
+    width = -(-span // 10)
+    counts = [0] * -(-span // width)
+    for size in sizes:
+        counts[(size - least) // width] += 1
+    for number, count in enumerate(counts):
+        low, high = least + number * width, min(least + (number + 1) * width - 1, max(sizes))
+        bar = "█" * -(-30 * count // max(counts))
+        table.add_row(f"{low:,}" if low == high else f"{low:,} to {high:,}", f"{count:,}", bar)
+    return table
+
+
+BY_FIELD = {
+    "queries": search_tables,
+    "correlation": comparison_tables,
+    "largest_difference": export_tables,
+    "clusters": labels_tables,
+}
 """A field that only one verb's result has -> what is printed of that result."""

@@ -81,6 +81,19 @@ WORDS = {
     "lidar_encoder": Words("LiDAR of the encoder", "dimensions", "The same of the encoder's output."),
     "lidar_encoder_delta": Words("δ of that", "", "What was added to the scatter within samples there."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
+    "relabellings": Words("Relabellings", "times", "How often all samples have been labelled anew."),
+    "relabel_seconds": Words("Time for relabelling", "seconds", "What they took in this call."),
+    "marginal_error": Words(
+        "Error of the shares", "relative", "How far the fullest or emptiest cluster is from the share asked for.",
+    ),
+    "solver_passes": Words("Passes of the solver", "passes", "How often it went through all samples to balance them."),
+    "labels_changed": Words(
+        "Labels changed", "share of samples", "By the last relabelling; falls as the clusters settle.",
+    ),
+    "size_entropy": Words(
+        "Evenness of the clusters", "of 1", "1 where all are equally large; 0, one with everything, is collapse.",
+    ),
+    "clusters_used": Words("Clusters used", "clusters", "With at least one sample; the mean over heads."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
 }  # fmt: skip
 """Name to words; what is not here is shown by its name."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -14,6 +15,8 @@ from unlabeled.run import Run, read_weights
 from unlabeled.training.checkpoints import write_atomically
 
 NAME = "heads.safetensors"
+ROWS = 4096
+"""That are labelled at once."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,13 @@ class Labeller:
         logits = linear(features.to(weight), weight, bias.to(weight))
         confidence, labels = torch.softmax(logits, 1).max(1)
         return labels, confidence
+
+    def label_rows(self, rows: np.ndarray, head: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The same of an array (N, D), perhaps memory-mapped, some thousand rows at a time."""
+        starts = range(0, len(rows), ROWS)
+        found = [self.label(torch.from_numpy(np.array(rows[start : start + ROWS])), head) for start in starts]
+        labels, confidence = zip(*found, strict=True)
+        return torch.cat(labels).numpy(), torch.cat(confidence).numpy()
 
     def write(self, run: Run) -> None:
         """Keep it in a run's folder."""

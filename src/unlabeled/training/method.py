@@ -95,7 +95,7 @@ class Measures(Protocol):
     """A method with figures of its own to log beside the loss."""
 
     def figures(self) -> dict[str, float]:
-        """By name; asked for after some steps only, on the first process only; cheap, and none where there are none yet."""
+        """By name; asked for after some steps only, on the first process only; cheap."""
 
 
 @runtime_checkable

@@ -47,8 +47,8 @@ class Pass(Dataset[Loaded]):
         process: int = 0,
         processes: int = 1,
     ) -> None:
-        self.samples, self.views, self.chance_of = samples, views, (seed, chance.PASS, number)
-        order = chance.generator(*self.chance_of).permutation(len(samples))
+        self.samples, self.views, self.draws = samples, views, (seed, chance.PASS, number)
+        order = chance.generator(*self.draws).permutation(len(samples))
         runs = np.array_split(order, max(1, len(samples) // batch_size))
         self.places = [np.array_split(run, processes)[process] for run in runs]
 
@@ -59,7 +59,7 @@ class Pass(Dataset[Loaded]):
         """The batch; where a sample could not be read, its row holds another one and its index is -1."""
         unreadable: list[tuple[str, str]] = []
         places = self.places[batch]
-        made = seen(self.samples, self.views, places, self.chance_of, unreadable)
+        made = seen(self.samples, self.views, places, self.draws, unreadable)
         made.index[made.index != torch.from_numpy(places)] = -1
         return Loaded([made], unreadable)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from unlabeled.distributed import total
 from unlabeled.objectives import BalancedAssignment, balanced_assignment
 
 # --- when -----------------------------------------------------------------------------------------------------------
@@ -76,7 +77,8 @@ def steps_of(times: Sequence[float], per_epoch: int, steps: int) -> dict[int, in
 Assignment = Literal["transport", "argmax"]
 
 ENTRIES = 2**27
-"""Of a head's logits that are held at once (half a gigabyte); more are made anew from the features in each pass."""
+"""Of a head's logits that are held at once, and as many exponentials (half a gigabyte each); more logits are made anew
+from the features in each pass."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +112,18 @@ def transport(
     logits: HeadLogits, strength: float, marginals: Tensor | None, tolerance: float, start: Tensor
 ) -> BalancedAssignment:
     """Labels that fill given shares: `balanced_assignment`, beginning with the bias of the last time."""
-    return balanced_assignment(logits.held(), strength, marginals, tolerance, start)
+    return balanced_assignment(logits.held(), strength, marginals, tolerance, start, kernel_memory=4 * ENTRIES)
 
 
 def argmax(
     logits: HeadLogits, strength: float, marginals: Tensor | None, tolerance: float, start: Tensor
 ) -> BalancedAssignment:
-    """The head's own prediction, without any constraint: what collapses."""
+    """The head's own prediction, without any constraint: what collapses. Its error is that of the clusters' sizes."""
     labels = torch.cat([each.argmax(1).cpu() for each in logits])
-    return BalancedAssignment(labels, torch.zeros_like(start), float("nan"), 1)
+    sizes = total(torch.bincount(labels, minlength=len(start))).double()
+    asked = torch.ones(len(start)) if marginals is None else marginals
+    error = (sizes / sizes.sum() / (asked / asked.sum()) - 1).abs().max()
+    return BalancedAssignment(labels, torch.zeros_like(start), float(error), 1)
 
 
 ASSIGNMENTS: dict[str, Callable[[HeadLogits, float, Tensor | None, float, Tensor], BalancedAssignment]] = {

@@ -1,6 +1,5 @@
 """Presets: which operations make the views of a method."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -10,7 +9,7 @@ from numpy.random import Generator
 
 from unlabeled.views.images.autoaugment import Policy, autoaugment
 from unlabeled.views.images.compositions import OperationName, compositions
-from unlabeled.views.images.looking import ImageViews, ViewsTogether, needed
+from unlabeled.views.images.looking import ImageViews, needed
 from unlabeled.views.images.operations import (
     BlurBorder,
     BrightnessForm,
@@ -21,11 +20,8 @@ from unlabeled.views.images.operations import (
     colour,
     crop_box,
     gaussian_blur,
-    grey,
     horizontal_flip,
-    jitter,
     random_resized_crop,
-    resize_shorter,
     side_crop_box,
     to_float,
 )
@@ -119,75 +115,6 @@ def crop(size: int) -> ImageViews:
         size: side of a view in pixels, at least 1.
     """
     return replace(crops(size), count=1)
-
-
-SELA_JITTER = (0.4, 0.4, 0.4, 0.4)
-"""Brightness, contrast, saturation and hue of SeLa's official code: twice SimCLR's hue at half strength."""
-
-
-def sela(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08, 1.0)) -> ImageViews:
-    """SeLa's one view, by the levels of its official code (`data.py`).
-
-        0  the centre, as in evaluation
-        1  the centre; flip
-        2  resized as for the centre; random crop, flip
-        3  random crop, grey 0.2, jitter 0.4 with hue 0.4 always, flip: grey comes before jitter
-        4  SimCLR's list ("Aug++", the models of August 2020): random crop, flip, jitter 0.8, grey 0.2, blur
-
-    Args:
-        size: side of a view in pixels, at least 1.
-        level: 0 to 4.
-        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1].
-
-    Raises:
-        ValueError: a number outside its range.
-    """
-    if level not in range(5):
-        raise ValueError(f"level takes a whole number from 0 to 4, got {level}")
-    listed = simclr(size, crop_area)  # which looks at `crop_area` for all of them
-    if level == 4:
-        return replace(listed, count=1)
-    whole = plain(size)
-
-    def centre(image: np.ndarray, rng: Generator) -> Picture:
-        out = whole.view(image, rng)
-        return horizontal_flip(out, rng) if level == 1 else out
-
-    def cropped(image: np.ndarray, rng: Generator) -> Picture:
-        if level == 2:
-            image = resize_shorter(image, whole.at_least)
-        out = to_float(random_resized_crop(image, rng, size, crop_area))
-        if level == 3:
-            out = grey(out, rng) if rng.random() < 0.2 else out
-            out = jitter(out, rng, SELA_JITTER)
-        return horizontal_flip(out, rng)
-
-    if level < 2:
-        return replace(whole, view=centre)
-    return ImageViews(size, 1, cropped, whole.at_least if level == 2 else listed.at_least)
-
-
-def rotations(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08, 1.0)) -> ImageViews:
-    """Four views as `sela` makes them, turned by 0, 90, 180 and 270 degrees: the view's number is what to predict.
-
-    Gidaris, Singh, Komodakis: Unsupervised representation learning by predicting image rotations, ICLR 2018.
-    All four are one view, turned; the first is not.
-
-    Args:
-        size: side of a view in pixels, at least 1.
-        level: 0 to 4, of `sela`.
-        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1].
-
-    Raises:
-        ValueError: a number outside its range.
-    """
-    one = sela(size, level, crop_area)
-
-    def turned(image: np.ndarray, generators: Sequence[Generator]) -> list[Picture]:
-        out = one.view(image, generators[0])
-        return [np.rot90(out, quarters) for quarters in range(4)]
-
-    return ViewsTogether(size, 4, one.view, one.at_least, turned)
 
 
 def plain(size: int) -> ImageViews:
