@@ -180,6 +180,13 @@ def test_mistakes_are_one_sentence(words: list[str], said: str, run: Path, capfd
     assert said in refused(capfd, "evaluate", words[0], run, *words[1:])
 
 
+@pytest.mark.parametrize("protocol", ["linear-sgd", "finetune", "probes", "linear", "few-shot"])
+def test_what_is_learnt_from_is_no_test(protocol: str, run: Path, capfd: Any) -> None:
+    data = run.parent / "photos"
+    said = refused(capfd, "evaluate", protocol, run, "--data", data, "--test", data)
+    assert "needs test samples that it does not learn from; give others as --test" in said
+
+
 @pytest.mark.parametrize("protocol", ["linear-sgd", "finetune", "transfer"])
 def test_help_has_an_example(protocol: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["evaluate", protocol, "--help"])

@@ -150,7 +150,7 @@ def _pool(opened: Opened, train: "Features", test: "Features") -> "Pool":
     from unlabeled.evaluation.finetune import Pool
     from unlabeled.evaluation.split import labelled_pair
 
-    numbers, test_numbers, classes = labelled_pair(train, test, "finetune")
+    numbers, test_numbers, classes = labelled_pair(train, test, "finetune", apart=True)
     encoder = opened.trained
     return Pool(
         samples=opened.samples.subset(train.ids),

@@ -236,11 +236,11 @@ def records_table(records: list[Any]) -> Table:
 
 
 def text(value: Any) -> str:
-    """Numbers with four digits after the point (small ones with two that count), dicts and tuples on one line."""
+    """Numbers with four digits after the point, very small and large ones with a power; dicts and tuples in a line."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, float):
-        return f"{value:.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.2g}"
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
     if isinstance(value, dict):
         return "  ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
