@@ -35,6 +35,13 @@ def sections(page: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n")[2].strip("\n") for part in parts}
 
 
+def keep(title: str, text: str) -> None:
+    """Write one section of the page, in place of the one of that title."""
+    kept = sections(PAGE.read_text(encoding="utf-8")) | {title: text}
+    page = "\n".join([HEAD, *(f"## {heading}\n\n{body}\n" for heading, body in kept.items())])
+    PAGE.write_text(page, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
@@ -46,9 +53,7 @@ def main() -> None:
         title, *lines = BENCHMARKS[name].run()
         text = "\n".join([f"Here: {where}, torch {about['packages']['torch']}.", *lines]).strip("\n")
         print(f"{title}\n\n{text}")
-        kept = sections(PAGE.read_text(encoding="utf-8")) | {title.removeprefix("## "): text}
-        page = "\n".join([HEAD, *(f"## {heading}\n\n{body}\n" for heading, body in kept.items())])
-        PAGE.write_text(page, encoding="utf-8")
+        keep(title.removeprefix("## "), text)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,25 @@
 """Run a recipe: train, evaluate, and keep the figures as one small file in results/.
 
     python recipes/run.py recipes/simclr-cifar10.yaml --seed 0
+    python recipes/run.py recipes/compositions.yaml --seed 0 --share 0 2     # every second cell of its grid
 
 A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` and the evaluations under
 `evaluate`, each the arguments of a protocol. `${UNLABELED_DATA}` stands for the folder of data sets that
 the environment variable of that name gives; a recipe whose data is absent says so and exits with 2. A
 finished run is one row: results/RECIPE-seedN.json. A row that is there is not made again.
+
+A recipe with a `run` evaluates the run of another recipe, which is trained first where it is not there yet.
+
+A recipe with a `grid` (see recipes/grid.py) is a study of many runs, each a row of its own:
+results/RECIPE/CELL-seedN.json. So it can be stopped and gone on with, and shared out: two calls with
+`--share 0 2` and `--share 1 2` do half of it each. Its runs share their cached features, and each is
+deleted once its row is written, unless `--keep`.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
 import tarfile
 import time
@@ -20,21 +29,15 @@ from typing import Any
 
 import torch
 import yaml
+from grid import Cell, cells, filled
+from studies import study
 
 import unlabeled
-from unlabeled.run import environment
+from unlabeled.run import Run, environment
 from unlabeled.training.checkpoints import write_atomically
+from unlabeled.training.progress import duration
 
 ROOT = Path(__file__).parent.parent
-
-
-def filled(value: Any, data: str) -> Any:
-    """`value` with `${UNLABELED_DATA}` replaced, all the way down."""
-    if isinstance(value, dict):
-        return {key: filled(item, data) for key, item in value.items()}
-    if isinstance(value, list):
-        return [filled(item, data) for item in value]
-    return value.replace("${UNLABELED_DATA}", data) if isinstance(value, str) else value
 
 
 def unpacked(archive: Path, scratch: Path) -> None:
@@ -48,36 +51,93 @@ def unpacked(archive: Path, scratch: Path) -> None:
         done.touch()
 
 
+def opened(asked: argparse.Namespace) -> dict[str, Any]:
+    """The recipe with its data in place: the folder of data sets, an archive unpacked, or `--data` and `--test`."""
+    recipe: dict[str, Any] = yaml.safe_load(asked.recipe.read_text(encoding="utf-8"))
+    if "run" in recipe:  # its data and its flags are those of the recipe that trains it
+        trained = asked.recipe.with_name(f"{recipe['run']}.yaml")
+        recipe = yaml.safe_load(trained.read_text(encoding="utf-8")) | recipe
+    if asked.data is not None:
+        recipe.pop("unpack", None)
+        recipe["pretrain"]["data"] = asked.data
+        for protocol, options in recipe["evaluate"].items():
+            kept = {name: value for name, value in (options or {}).items() if name != "test"}
+            labelled = protocol != "health" and asked.test is not None
+            recipe["evaluate"][protocol] = kept | ({"test": asked.test} if labelled else {})
+    data = os.environ.get("UNLABELED_DATA", "")
+    if "${UNLABELED_DATA}" in json.dumps(recipe) and not Path(data or "nowhere").is_dir():
+        print("this recipe needs the data sets: set UNLABELED_DATA to their folder.", file=sys.stderr)
+        sys.exit(2)
+    recipe = filled(recipe, {"UNLABELED_DATA": data})
+    if "unpack" in recipe:
+        archive = Path(recipe["unpack"])
+        scratch = asked.runs / "data" / archive.name.partition(".")[0]
+        unpacked(archive, scratch)
+        recipe = filled(recipe, {"UNPACKED": str(scratch)})
+    return recipe
+
+
 def main() -> None:
-    """Run one recipe at one seed."""
+    """Run one recipe at one seed: all its cells that have no row yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the run folders go")
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="where the row goes")
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="where the rows go")
+    parser.add_argument("--data", help="another image source to train on; give --results too")
+    parser.add_argument("--test", help="its labelled test samples; else a fifth of the data")
+    parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="cells K, K + N, ...")
+    parser.add_argument("--keep", action="store_true", help="keep the run folders of a grid's cells")
     asked = parser.parse_args()
-    name = f"{asked.recipe.stem}-seed{asked.seed}"
-    row = asked.results / f"{name}.json"
-    if row.exists():
-        print(f"{row} is there already; delete it to run the recipe again.", file=sys.stderr)
-        return
-    recipe = yaml.safe_load(asked.recipe.read_text(encoding="utf-8"))
-    data = os.environ.get("UNLABELED_DATA", "")
-    if "${UNLABELED_DATA}" in json.dumps(recipe) and not Path(data or "nowhere").is_dir():
-        sys.exit("this recipe needs the data sets: set UNLABELED_DATA to their folder.")
-    if "unpack" in recipe:
-        archive = Path(filled(recipe["unpack"], data))
-        scratch = asked.runs / "data" / archive.name.partition(".")[0]
-        unpacked(archive, scratch)
-        recipe = json.loads(json.dumps(recipe).replace("${UNPACKED}", str(scratch)))
-    recipe = filled(recipe, data)
-    made = train(recipe["pretrain"], asked.runs / name, asked.seed)
-    figures = {"recipe": asked.recipe.stem, "seed": asked.seed, "pretrain": asdict(made), "evaluate": {}}
-    for protocol, options in recipe["evaluate"].items():
+    if asked.data is not None and asked.results == ROOT / "results":
+        parser.error("rows on --data are no rows of this recipe; say where they go with --results.")
+    recipe, stem = opened(asked), asked.recipe.stem
+    mine = cells(recipe)[asked.share[0] :: asked.share[1]]
+    waiting = [cell for cell in mine if not row_of(asked, stem, cell).exists()]
+    if not waiting:
+        there = row_of(asked, stem, mine[0])
+        print(f"{there if len(mine) == 1 else there.parent} is there already; delete it to run again.", file=sys.stderr)
+    began = time.monotonic()
+    for number, cell in enumerate(waiting):
+        run(asked, stem, cell)
+        left = (time.monotonic() - began) / (number + 1) * (len(waiting) - number - 1)
+        if "grid" in recipe:
+            print(f"{cell.name}: {number + 1} of {len(waiting)}, {duration(left)} left", file=sys.stderr)
+    if "grid" in recipe:
+        print(study(stem, recipe, asked.results))
+
+
+def row_of(asked: argparse.Namespace, stem: str, cell: Cell) -> Path:
+    """Where the row of a cell is kept."""
+    results: Path = asked.results
+    name = f"{stem}/{cell.name}" if cell.values else stem
+    return results / f"{name}-seed{asked.seed}.json"
+
+
+def run(asked: argparse.Namespace, stem: str, cell: Cell) -> None:
+    """Train and evaluate one cell and write its row."""
+    row = row_of(asked, stem, cell)
+    out = asked.runs / row.relative_to(asked.results).with_suffix("")
+    if "run" in cell.recipe:
+        out = asked.runs / f"{cell.recipe['run']}-seed{asked.seed}"
+    made = train(cell.recipe["pretrain"], out, asked.seed)
+    if not made.finished:
+        print(f"stopped at step {made.steps} of {row.stem}; the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+    if cell.values and not (out / "features").exists():
+        shared = out.parent / "features"
+        shared.mkdir(exist_ok=True)
+        (out / "features").symlink_to(shared.absolute())
+    figures: dict[str, Any] = {"recipe": stem, "seed": asked.seed, "pretrain": asdict(made), "evaluate": {}}
+    if cell.values:
+        figures |= {"cell": cell.values, "last_step": Run.open(out).metrics()[-1]}
+    for protocol, options in cell.recipe["evaluate"].items():
         began = time.monotonic()
         result = asdict(unlabeled.evaluate(protocol, made, **(options or {})))
         figures["evaluate"][protocol] = {**result, "seconds": round(time.monotonic() - began, 1)}
     write_row(row, figures)
+    if cell.values and not asked.keep:
+        shutil.rmtree(out)
 
 
 def train(flags: dict[str, Any], out: Path, seed: int) -> Any:
@@ -93,9 +153,10 @@ def write_row(row: Path, figures: dict[str, Any]) -> None:
     for result in figures["evaluate"].values():
         result.pop("run")
     text = json.dumps(figures, indent=1, default=float) + "\n"
-    row.parent.mkdir(exist_ok=True)
+    row.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(row, lambda beside: beside.write_text(text, encoding="utf-8") and None)
-    print(text)
+    if "cell" not in figures:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from studies import heat_map_of, rows_of, study
 
 ROOT = Path(__file__).parent.parent
 HEAD = """# Results
@@ -55,7 +56,7 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
     ]
     for protocol in first["evaluate"]:
         results = [row["evaluate"][protocol] for row in seeds]
-        if "baselines" not in results[0] or protocol == "health":
+        if "baselines" not in results[0] or protocol in ("health", "finetune"):
             continue
         ours = [result["value"] for result in results]
         random = [result["baselines"]["random_encoder"] for result in results]
@@ -73,12 +74,57 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
             + ", ".join(f"{n.replace('_', ' ')} {spread([h[n] for h in health])}" for n in names)
             + ".",
         ]
+    if "finetune" in first["evaluate"]:
+        lines += ["", *share_table([row["evaluate"]["finetune"] for row in seeds])]
     return "\n".join(lines) + "\n"
 
 
+def share_table(results: list[dict[str, Any]]) -> list[str]:
+    """Label efficiency, a row a share: means over seeds of the means over draws."""
+    ways = {"fine-tuned": "trained", "from scratch": "from_scratch", "frozen": "frozen"}
+    ways |= {"random encoder, frozen": "random_encoder", "raw input": "raw_input"}
+    lines = [
+        f"| labels | samples | {' | '.join(ways)} | above from scratch |",
+        f"| --- | --- | {'--- | ' * len(ways)}--- |",
+    ]
+    for number, share in enumerate(results[0]["details"]["shares"]):
+        found = {
+            name: [
+                (result["details"] if way == "trained" else result["baseline_details"][way])["shares"][number]
+                for result in results
+            ]
+            for name, way in ways.items()
+        }
+        values = {name: [each["accuracy"]["mean"] for each in records] for name, records in found.items()}
+        gain = [100 * (a - b) for a, b in zip(values["fine-tuned"], values["from scratch"], strict=True)]
+        points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
+        cells = [f"{100 * share['share']:g} %", f"{share['samples']:,}", *map(spread, values.values()), points]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def studies() -> list[str]:
+    """Every study of which a cell is done, its first protocol drawn where it has two axes."""
+    sections = []
+    for path in sorted((ROOT / "recipes").glob("*.yaml")):
+        recipe, stem, results = yaml.safe_load(path.read_text(encoding="utf-8")), path.stem, ROOT / "results"
+        done = [row for cell in rows_of(stem, recipe, results).values() for row in cell] if "grid" in recipe else []
+        if not done:
+            continue
+        text = study(stem, recipe, results)
+        if len(recipe["grid"]) == 2:
+            protocol = next(name for name, found in done[0]["evaluate"].items() if "value" in found)
+            figure = ROOT / "docs" / "figures" / f"{stem}.svg"
+            figure.parent.mkdir(exist_ok=True)
+            figure.write_text(heat_map_of(stem, recipe, results, protocol), encoding="utf-8")
+            text += f"\n![{recipe['about']}: {protocol}](figures/{stem}.svg)\n"
+        sections.append(text)
+    return sections
+
+
 def main() -> None:
-    """Rewrite docs/results.md."""
-    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items())])
+    """Rewrite docs/results.md and the figures of its studies."""
+    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items()), *studies()])
     (ROOT / "docs" / "results.md").write_text(page, encoding="utf-8")
 
 

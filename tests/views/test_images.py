@@ -159,9 +159,9 @@ def test_probabilities_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grey 0.2, jitter 0.8, flip 0.5, blur 0.5, within four standard deviations of 1,500 draws."""
     grey = share(presets.simclr(32, color_strength=0.01), is_grey)
     assert abs(grey - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 1500)
-    for name, probability in (("colour_jitter", 0.8), ("gaussian_blur", 0.5)):
+    for place, name, probability in ((views, "colour_jitter", 0.8), (presets, "gaussian_blur", 0.5)):
         calls: list[int] = []
-        monkeypatch.setattr(presets, name, lambda image, *rest, calls=calls: calls.append(1) or image)
+        monkeypatch.setattr(place, name, lambda image, *rest, calls=calls, **more: calls.append(1) or image)
         share(presets.simclr(40), lambda view: True)
         assert abs(len(calls) / 1500 - probability) < 4 * np.sqrt(probability * (1 - probability) / 1500), name
         monkeypatch.undo()
@@ -172,8 +172,8 @@ def test_probabilities_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_small_views_have_appendix_b9s_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """s = 0.5 and no blur up to 32 pixels, s = 1 and blur above."""
     seen: list[float] = []
-    monkeypatch.setattr(presets, "colour_jitter", lambda image, rng, strength, form: seen.append(strength) or image)
-    monkeypatch.setattr(presets, "gaussian_blur", lambda image, rng: seen.append(-1) or image)
+    monkeypatch.setattr(views, "colour_jitter", lambda image, rng, strength, *forms: seen.append(strength) or image)
+    monkeypatch.setattr(presets, "gaussian_blur", lambda image, rng, border: seen.append(-1) or image)
     for size in (32, 40):
         share(presets.simclr(size), lambda view: True, 50)
         assert set(seen) == ({0.5} if size == 32 else {1.0, -1})

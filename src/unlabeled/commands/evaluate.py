@@ -21,6 +21,7 @@ def knn(
     test_labels: PathText | None = None,
     k: int = 20,
     temperature: float = 0.07,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Classify test samples by their nearest neighbours among the training samples, weighted by similarity.
@@ -35,11 +36,12 @@ def knn(
         test_labels: the same for the test samples.
         k: neighbours that vote, at least 1.
         temperature: of the vote's weights exp(similarity / temperature), above 0.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split.
     """
     from unlabeled.evaluation.knn import knn as protocol
 
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer)
     return asked.evaluate("knn", "accuracy", partial(protocol, k=k, temperature=temperature))
 
 
@@ -50,6 +52,7 @@ def linear(
     test: Any = None,
     labels: PathText | None = None,
     test_labels: PathText | None = None,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Fit a linear classifier on frozen representations, its penalty chosen on a tenth of the training samples.
@@ -62,11 +65,12 @@ def linear(
         test: labelled samples to test on; by default a fifth of the data, split by the seed.
         labels: a CSV with columns path,label for the data.
         test_labels: the same for the test samples.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split and of the validation samples.
     """
     from unlabeled.evaluation.linear import linear as protocol
 
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer)
     return asked.evaluate("linear", "accuracy", partial(protocol, seed=seed))
 
 
@@ -78,6 +82,7 @@ def retrieval(
     labels: PathText | None = None,
     test_labels: PathText | None = None,
     k: tuple[int, ...] = (1, 5, 10, 20, 50),
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Order training samples by similarity to each test sample: recall at k, mean average precision, ranks.
@@ -92,11 +97,12 @@ def retrieval(
         labels: a CSV with columns path,label for the data.
         test_labels: the same for the test samples.
         k: how far down the list is looked for a sample of the query's class, each at least 1.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split.
     """
     from unlabeled.evaluation.retrieval import retrieval as protocol
 
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer)
     return asked.evaluate("retrieval", f"recall_at_{min(k, default=1)}", partial(protocol, k=k))
 
 
@@ -110,6 +116,7 @@ def clustering(
     clusters: tuple[int, ...] = (100,),
     seeds: int = 5,
     restarts: int = 10,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Cluster representations without labels, and see whether the clusters are the classes: Hungarian, NMI, AMI, ARI.
@@ -125,6 +132,7 @@ def clustering(
         clusters: numbers of clusters beside the number of classes, each at least 1.
         seeds: draws that each figure is the mean of, at least 1.
         restarts: k-means++ starts of each, at least 1; the best is kept.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split and of the draws.
     """
     from unlabeled.evaluation.clustering import clustering as protocol
@@ -132,7 +140,7 @@ def clustering(
 
     found = partial(protocol, clusters=clusters, seeds=seeds, restarts=restarts, seed=seed)
     guess = partial(random_clustering, clusters=clusters, seeds=seeds, seed=seed)
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer)
     return asked.evaluate("clustering", "matched_accuracy", found, guess)
 
 
@@ -150,6 +158,7 @@ def few_shot(
     per_class: tuple[int, ...] = (1, 5),
     draws: int = 5,
     cost: float = 1.0,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Classify from a handful of samples a class: in episodes of a few classes, and among all classes.
@@ -169,12 +178,13 @@ def few_shot(
         per_class: training samples of each class where all classes are told apart, each number at least 1.
         draws: of these samples, at least 1.
         cost: C of the logistic regression that learns from these samples; fixed, for they cannot choose it.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split and of the draws.
     """
     from unlabeled.evaluation.few_shot import few_shot as protocol
 
     found = partial(protocol, ways=ways, shots=shots, queries=queries, episodes=episodes, seed=seed)
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer)
     metric = f"accuracy_{ways}_way_{min(shots, default=1)}_shot"
     return asked.evaluate("few-shot", metric, partial(found, per_class=per_class, draws=draws, cost=cost))
 

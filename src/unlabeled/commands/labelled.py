@@ -33,6 +33,7 @@ class Evaluated:
         split: where the test samples come from.
         details: all else that the protocol says.
         baseline_details: the same for each baseline.
+        layer: where the representations come from: 0 the encoder's output, k the k-th layer of its projector.
     """
 
     protocol: str
@@ -47,6 +48,7 @@ class Evaluated:
     split: str
     details: dict[str, Any]
     baseline_details: dict[str, dict[str, Any]]
+    layer: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Labelled:
         labels: a CSV for the data.
         test_labels: the same for the test samples.
         seed: of the split.
+        layer: where representations come from, as `--layer` has it: -1 is the projector's last.
     """
 
     run: PathText
@@ -68,6 +71,7 @@ class Labelled:
     labels: PathText | None
     test_labels: PathText | None
     seed: int
+    layer: int = 0
 
     def evaluate(self, name: str, metric: str, protocol: Protocol, guess: Protocol | None = None) -> Evaluated:
         """Run a protocol on the trained encoder, on the random one and on the raw input, on one split.
@@ -93,7 +97,7 @@ class Labelled:
             results[which] = protocol(*pair)
         if guess is not None:
             results["random_labels"] = guess(*pair)
-        return kept(opened.folder, name, metric, results, self.seed, opened.split)
+        return kept(opened.folder, name, metric, results, self.seed, opened.split, opened.trained.layer)
 
     def opened(self) -> "Opened":
         """Everything that the flags name.
@@ -105,11 +109,11 @@ class Labelled:
         from unlabeled.run import Run
 
         folder = Run.open(self.run)
-        trained = load(folder.path)
+        trained = load(folder.path, self.layer)
         samples, tested = data_of(folder, self.data, self.labels)
         if self.test is not None:
             tested = trained.modality.open(self.test, self.test_labels)
-        return Opened(folder, trained, random_encoder(folder), samples, same_classes(samples, tested))
+        return Opened(folder, trained, random_encoder(folder, self.layer), samples, same_classes(samples, tested))
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,9 @@ class Opened:
         return train, train if self.tested is self.samples else features_of(self.tested)
 
 
-def kept(folder: "Run", name: str, metric: str, results: dict[str, Any], seed: int, split: str) -> Evaluated:
+def kept(
+    folder: "Run", name: str, metric: str, results: dict[str, Any], seed: int, split: str, layer: int = 0
+) -> Evaluated:
     """The result of a protocol, kept with the run in place of the one before.
 
     Args:
@@ -154,6 +160,7 @@ def kept(folder: "Run", name: str, metric: str, results: dict[str, Any], seed: i
             "trained", and each baseline by its name.
         seed: of the split.
         split: where the test samples come from.
+        layer: where the representations come from.
     """
     details = {which: asdict(result) for which, result in results.items()}
     ours = details.pop("trained")
@@ -170,9 +177,15 @@ def kept(folder: "Run", name: str, metric: str, results: dict[str, Any], seed: i
         split=split,
         details=ours,
         baseline_details=details,
+        layer=layer,
     )
-    folder.keep_evaluation(name, result)
+    folder.keep_evaluation(kept_as(name, layer), result)
     return result
+
+
+def kept_as(protocol: str, layer: int) -> str:
+    """The name of a result among the run's evaluations: that of one layer does not take the place of another's."""
+    return f"{protocol}-layer{layer}" if layer else protocol
 
 
 def same_classes(samples: Any, tested: Any) -> Any:

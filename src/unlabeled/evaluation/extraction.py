@@ -14,7 +14,7 @@ from unlabeled import chance
 from unlabeled.distributed import collect, collect_rows, rank, world_size
 from unlabeled.errors import Unreadable, UserError
 from unlabeled.evaluation.features import Block, Features
-from unlabeled.training.loader import Samples, Views
+from unlabeled.training.loader import Samples, Views, views_of
 from unlabeled.training.memory import is_out_of_memory
 from unlabeled.training.progress import Progress
 
@@ -105,7 +105,7 @@ def _looked_at(samples: Samples, views: Views, batch: int, seed: int) -> Iterato
             sample = views.read(samples, place)
         except Unreadable as problem:
             return problem
-        return [views.view(sample, chance.generator(seed, chance.VIEWS, 0, place, v)) for v in range(views.count)]
+        return views_of(views, sample, seed, chance.VIEWS, 0, place)
 
     rounds = range(0, len(samples), world_size() * batch)  # as many on every process
     blocks = [range(len(samples))[start + rank() * batch :][:batch] for start in rounds]

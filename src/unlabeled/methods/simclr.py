@@ -25,7 +25,10 @@ class SimCLR(nn.Module):
 
     Args:
         encoder: f, any module that gives (B, `encoder.width`).
-        projection_width: P, the width that the loss sees, at least 1.
+        projection_layers: of the head g: 0 none (the loss sees f's output), 1 linear, 2 the paper's nonlinear head,
+            3 that of SimCLR's second version.
+        projection_width: P, the width that the loss sees, at least 1; D where there is no head.
+        projection_hidden: width of the head's layers before the last; by default D, the encoder's.
         temperature: of NT-Xent, above 0; the paper's 0.1, and 0.5 for long runs on small pictures (appendix B.9).
         optimizer: the paper's LARS, or SGD or AdamW for batches too small for it.
         learning_rate: for a batch of 256 over all processes, scaled linearly with the batch; by default LARS 0.3
@@ -40,7 +43,9 @@ class SimCLR(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
+        projection_layers: int = 2,
         projection_width: int = 128,
+        projection_hidden: int | None = None,
         temperature: float = 0.1,
         optimizer: OptimizerName = "lars",
         learning_rate: float | None = None,
@@ -57,7 +62,7 @@ class SimCLR(nn.Module):
             raise ValueError("projection_width and loss_scale take numbers above 0, the others no less than 0")
         self.encoder = encoder
         width = width_of(encoder)
-        self.projector = projector(width, width, projection_width)
+        self.projector = projector(width, projection_hidden or width, projection_width, projection_layers)
         self.temperature, self.loss_scale = temperature, loss_scale
         self.optimizer_name, self.weight_decay, self.warmup = optimizer, weight_decay, warmup
         self.learning_rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate

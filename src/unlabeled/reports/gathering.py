@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from unlabeled.metrics.neighbours import nearest
 from unlabeled.reports.material import Map, Query, Seen, Shown, Viewed
 from unlabeled.reports.pictures import jpeg, sheet, side_for
 from unlabeled.reports.projection import project
-from unlabeled.training.loader import Views
+from unlabeled.training.loader import Views, views_of
 
 LIMIT = 10_000  # samples on the map; neighbours are looked for among the same
 QUERIES, NEIGHBOURS = 12, 8
@@ -125,12 +126,9 @@ def _viewed(source: Source, place: int) -> Viewed:
     """A sample and the views that the first epochs draw of it."""
     views = source.views
     sample = views.read(source.samples, place)
-    drawn = []
-    for number in range(VIEWS):
-        epoch, which = divmod(number, views.count)
-        view = views.view(sample, chance.generator(source.seed, chance.VIEWS, epoch, place, which))
-        drawn.append(jpeg(source.thumbnail(view, SIDE)))
-    return Viewed(source.shown(place), drawn)
+    epochs = range(ceil(VIEWS / views.count))
+    drawn = [v for epoch in epochs for v in views_of(views, sample, source.seed, chance.VIEWS, epoch, place)][:VIEWS]
+    return Viewed(source.shown(place), [jpeg(source.thumbnail(view, SIDE)) for view in drawn])
 
 
 def _spread(source: Source, places: np.ndarray, count: int) -> np.ndarray:

@@ -19,6 +19,8 @@ def comparison(kept: dict[str, Any]) -> Comparison:
         rows.append(Row("largest class", details["majority"], None))
     note = f"{counted(kept['n_test'], 'test sample', 'test samples')} ({kept['split']}), "
     note += f"learnt from {kept['n_train']:,}"
+    if kept.get("layer"):
+        note += f", layer {kept['layer']} of the projector"
     chosen = [f"{name} {details[name]}" for name in SETTINGS if isinstance(details.get(name), int | float)]
     found = [leaves(details), *(leaves(baselines.get(row.name, {})) for row in rows[1:])]
     further = {name: [each.get(name) for each in found] for name in found[0]}

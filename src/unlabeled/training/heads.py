@@ -3,32 +3,41 @@
 from torch import nn
 
 
-def projector(width: int, hidden: int, output: int) -> nn.Sequential:
-    """SimCLR's head as its official code has it (`model_util.py`, first version; section 4.2 of the paper).
+def projector(width: int, hidden: int, output: int, layers: int = 2) -> nn.Sequential:
+    """SimCLR's head as its official code has it (`model_util.py`; section 4.2 and figure 8 of the paper).
 
-    Linear without bias, batch norm, ReLU; linear without bias, batch norm with a scale and no shift.
-    Kernels are drawn from N(0, 0.01^2). No equation of the paper shows the batch norms, all its results
-    have them.
+    A layer is a linear map without bias and a batch norm; all but the last have a shift in the norm and
+    a ReLU after it, the last has neither. Kernels are drawn from N(0, 0.01^2). No equation of the paper
+    shows the batch norms, all its results have them.
 
     Args:
         width: D, of the representation.
-        hidden: of the layer between.
+        hidden: H, of the layers before the last.
         output: P, of the embedding that the loss sees.
+        layers: 0 is no head (the loss sees the representation, P is D), 1 the paper's linear head, 2 its nonlinear
+            one, 3 that of SimCLR's second version.
 
     Returns:
-        (B, D) to (B, P); D H + 2 H + H P + P parameters.
+        (B, D) to (B, P). Its children are the layers in order; two layers have D H + 2 H + H P + P parameters.
+
+    Raises:
+        ValueError: a number outside its range.
     """
-    layers = (
-        nn.Linear(width, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, output, bias=False),
-        BatchNormWithoutShift(output),
-    )
-    for layer in layers:
-        if isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, std=0.01)
-    return nn.Sequential(*layers)
+    if layers < 0 or min(width, hidden, output) < 1:
+        raise ValueError(f"a head takes at least 0 layers and widths of at least 1, got {layers}, {hidden}, {output}")
+    widths = [width, *[hidden] * (layers - 1), output]
+    head = nn.Sequential(*[_layer(widths[k], widths[k + 1], last=k == layers - 1) for k in range(layers)])
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)
+    return head
+
+
+def _layer(width: int, output: int, last: bool) -> nn.Sequential:
+    linear = nn.Linear(width, output, bias=False)
+    if last:
+        return nn.Sequential(linear, BatchNormWithoutShift(output))
+    return nn.Sequential(linear, nn.BatchNorm1d(output), nn.ReLU())
 
 
 def width_of(encoder: nn.Module) -> int:

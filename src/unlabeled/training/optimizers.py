@@ -104,6 +104,12 @@ def sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.o
     return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True)
 
 
+def plain_sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """SGD, momentum 0.9 without Nesterov's step; every parameter is decayed (SeLa, official code)."""
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    return torch.optim.SGD(trainable, lr=learning_rate, momentum=0.9, weight_decay=weight_decay)
+
+
 def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW, betas 0.9 and 0.999; biases and norms are not decayed."""
     decayed, plain = decayed_and_not(module)

@@ -1,6 +1,7 @@
 """What the loop sees of a run while it trains: the loss, and the health of the representations passing by."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,9 +16,11 @@ class Watch:
 
     Args:
         encoder: whose output is watched.
+        own: the method's own figures, asked for whenever figures are.
     """
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, own: Callable[[], dict[str, float]] = dict) -> None:
+        self.own = own
         self.losses: list[Tensor] = []
         self.last_loss = math.nan
         self.note = ""
@@ -59,4 +62,4 @@ class Watch:
         health = {} if self._output is None else batch_health(self._output, views)
         shown = f"  rankme {health['rankme']:.1f}" if "rankme" in health else ""
         self.note = f"loss {self.last_loss:.3f}{shown}"
-        return {"loss": self.last_loss, **health}
+        return {"loss": self.last_loss, **health, **self.own()}

@@ -1,6 +1,7 @@
 """Views of pictures: the operations, and the presets made of them."""
 
+from unlabeled.views.images.looking import ImageViews
 from unlabeled.views.images.operations import centre_crop, to_float
-from unlabeled.views.images.presets import ImageViews, crop, crops, plain, simclr
+from unlabeled.views.images.presets import crop, crops, plain, rotations, sela, simclr
 
-__all__ = ["ImageViews", "centre_crop", "crop", "crops", "plain", "simclr", "to_float"]
+__all__ = ["ImageViews", "centre_crop", "crop", "crops", "plain", "rotations", "sela", "simclr", "to_float"]

@@ -16,6 +16,7 @@ cv2.setNumThreads(0)  # the loader's workers are the threads
 
 Picture = np.ndarray[Any, np.dtype[Any]]
 Operation = Callable[[Picture, Generator], Picture]
+CropLaw = Callable[[int, int, Generator, tuple[float, float], tuple[float, float]], tuple[int, int, int, int]]
 
 GREY = np.array([0.299, 0.587, 0.114])
 """What red, green and blue weigh in the grey picture (ITU-R BT.601)."""
@@ -51,24 +52,53 @@ def crop_box(
     return (height - h) // 2, (width - w) // 2, h, w
 
 
+def side_crop_box(
+    height: int, width: int, rng: Generator, area: tuple[float, float], aspect: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """The same by the law of TensorFlow's `sample_distorted_bounding_box`, which SimCLR's official code calls.
+
+    A hundred draws of an aspect ratio (uniform) and of a height, uniform between those that the smallest
+    and the largest area have at that ratio and that the picture has room for; a crop covers at least a
+    tenth of the picture. If none fits, the whole picture. Crops are smaller than those of `crop_box`: on
+    a square picture 0.45 of its area on average.
+    """
+    least, most = area[0] * height * width, area[1] * height * width
+    for _ in range(100):
+        ratio = uniform(rng, *aspect)
+        tallest = min(height, int((width + 0.5) / ratio), round(sqrt(most / ratio)))
+        h = int(rng.integers(min(round(sqrt(least / ratio)), tallest), tallest + 1))
+        w = round(h * ratio)
+        if 0 < w <= width and h > 0 and max(least, 0.1 * height * width) <= h * w <= most:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    return 0, 0, height, width
+
+
 def random_resized_crop(
     image: np.ndarray,
     rng: Generator,
     size: int,
     area: tuple[float, float] = (0.08, 1.0),
     aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    law: CropLaw = crop_box,
 ) -> np.ndarray:
     """A random part of a picture, resized to (size, size, 3) (section 3.1 and appendix A); keeps the pixel type.
 
     Bicubic as in the official code, after averaging by the whole factor that the part is larger by: all
     that is lost of full averaging is what aliases below a factor of two, at an eighth of its time.
     """
-    top, left, height, width = crop_box(image.shape[0], image.shape[1], rng, area, aspect)
+    top, left, height, width = law(image.shape[0], image.shape[1], rng, area, aspect)
     part = image[top : top + height, left : left + width]
     factor = min(height, width) // size
     if factor > 1:
         part = cv2.resize(part, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
     return cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+def resize_shorter(image: np.ndarray, side: int) -> np.ndarray:
+    """The whole picture, its shorter side resized to `side`."""
+    height, width = image.shape[:2]
+    scale = side / min(height, width)
+    return resize(image, max(side, round(height * scale)), max(side, round(width * scale)))
 
 
 def centre_crop(image: np.ndarray, size: int, margin: float = 1.0) -> np.ndarray:
@@ -135,6 +165,19 @@ def saturation(image: Picture, rng: Generator, strength: float) -> Picture:
     return clip(cv2.transform(image, scale * np.eye(3) + (1 - scale) * GREY))
 
 
+def channel_contrast(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Stretched about each channel's own mean by uniform [max(0, 1 - strength), 1 + strength] (TensorFlow's form)."""
+    scale = factor(rng, strength)
+    return clip(cv2.add(scaled(image, scale), tuple((1 - scale) * mean for mean in cv2.mean(image))))
+
+
+def hsv_saturation(image: Picture, rng: Generator, strength: float) -> Picture:
+    """Saturation in HSV times uniform [max(0, 1 - strength), 1 + strength], at most 1 (TensorFlow's form)."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    hsv[..., 1] = np.minimum(hsv[..., 1] * np.float32(factor(rng, strength)), 1)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
 def hue(image: Picture, rng: Generator, strength: float) -> Picture:
     """Hue turned by uniform [-strength, strength] of the whole circle, in HSV; strength 0 to 0.5."""
     turn = 360 * uniform(rng, -strength, strength) % 360
@@ -143,14 +186,19 @@ def hue(image: Picture, rng: Generator, strength: float) -> Picture:
 
 
 Strengthened = Callable[[Picture, Generator, float], Picture]
+BrightnessForm = Literal["multiplicative", "additive"]
+ColorForm = Literal["torchvision", "tensorflow"]
 BRIGHTNESS: dict[str, Strengthened] = {"multiplicative": brightness, "additive": additive_brightness}
+CONTRAST: dict[str, Strengthened] = {"torchvision": contrast, "tensorflow": channel_contrast}
+SATURATION: dict[str, Strengthened] = {"torchvision": saturation, "tensorflow": hsv_saturation}
 
 
 def colour_jitter(
     image: Picture,
     rng: Generator,
     strength: float = 1.0,
-    brightness_form: Literal["multiplicative", "additive"] = "multiplicative",
+    brightness_form: BrightnessForm = "multiplicative",
+    color_form: ColorForm = "torchvision",
 ) -> Picture:
     """Brightness, contrast and saturation 0.8 s, hue 0.2 s, in random order, clipped after each (appendix A).
 
@@ -159,37 +207,58 @@ def colour_jitter(
         rng: where the draws come from.
         strength: s of Table 1, at least 0.
         brightness_form: multiplicative as in the paper's listing, or additive as in the first official code.
+        color_form: contrast and saturation of torchvision (about the mean of the grey picture; blended with it), as
+            in the paper's listing, or of TensorFlow (about each channel's mean; in HSV), as in the official code.
     """
-    steps: list[tuple[Strengthened, float]] = [
-        (BRIGHTNESS[brightness_form], 0.8 * strength),
-        (contrast, 0.8 * strength),
-        (saturation, 0.8 * strength),
-        (hue, min(0.2 * strength, 0.5)),
-    ]
+    amounts = (0.8 * strength, 0.8 * strength, 0.8 * strength, min(0.2 * strength, 0.5))
+    return jitter(image, rng, amounts, brightness_form, color_form)
+
+
+def jitter(
+    image: Picture,
+    rng: Generator,
+    amounts: tuple[float, float, float, float],
+    brightness_form: BrightnessForm = "multiplicative",
+    color_form: ColorForm = "torchvision",
+) -> Picture:
+    """Brightness, contrast, saturation and hue by the strengths in `amounts`, in random order, clipped after each."""
+    steps = (BRIGHTNESS[brightness_form], CONTRAST[color_form], SATURATION[color_form], hue)
     for place in rng.permutation(4):
-        operation, amount = steps[place]
-        image = operation(image, rng, amount)
+        image = steps[place](image, rng, amounts[place])
     return image
 
 
-def colour(image: Picture, rng: Generator, strength: float = 1.0) -> Picture:
+def colour(
+    image: Picture,
+    rng: Generator,
+    strength: float = 1.0,
+    brightness_form: BrightnessForm = "multiplicative",
+    color_form: ColorForm = "torchvision",
+) -> Picture:
     """Colour distortion: jitter with probability 0.8, then grey with probability 0.2 (appendix A)."""
     if rng.random() < 0.8:
-        image = colour_jitter(image, rng, strength)
+        image = colour_jitter(image, rng, strength, brightness_form, color_form)
     return grey(image, rng) if rng.random() < 0.2 else image
 
 
 # --- texture --------------------------------------------------------------------------------------------------------
 
 
-def gaussian_blur(image: Picture, rng: Generator, sigma: tuple[float, float] = (0.1, 2.0)) -> Picture:
+BlurBorder = Literal["mirror", "zero"]
+BORDERS: dict[str, int] = {"mirror": cv2.BORDER_REFLECT_101, "zero": cv2.BORDER_CONSTANT}
+
+
+def gaussian_blur(
+    image: Picture, rng: Generator, sigma: tuple[float, float] = (0.1, 2.0), border: BlurBorder = "mirror"
+) -> Picture:
     """Gaussian blur; the kernel is a tenth of the side, made odd, the deviation uniform in `sigma` (appendix A).
 
-    Of the kernel, what lies beyond five deviations is left out: it weighs less than 1e-5.
+    Of the kernel, what lies beyond five deviations is left out: it weighs less than 1e-5. Beyond the
+    border the picture is mirrored, or is black (`zero`), which darkens its edges, as in the official code.
     """
     deviation = uniform(rng, *sigma)
     kernel = 2 * min(image.shape[0] // 10 // 2, ceil(5 * deviation)) + 1
-    return cv2.GaussianBlur(image, (kernel, kernel), deviation)
+    return cv2.GaussianBlur(image, (kernel, kernel), deviation, borderType=BORDERS[border])
 
 
 def noise(image: Picture, rng: Generator, deviation: float = 0.1) -> Picture:

@@ -1,0 +1,108 @@
+"""What a recipe with a grid found, as text: a matrix of two axes as the paper prints its own, else a row a cell."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from grid import cells
+
+from unlabeled.reports.heat_map import heat_map
+
+Row = dict[str, Any]
+
+
+def rows_of(stem: str, recipe: dict[str, Any], results: Path) -> dict[tuple[str, ...], list[Row]]:
+    """The rows of every cell of the grid, seeds in order; a cell that has none yet has an empty list."""
+    found: dict[tuple[str, ...], list[Row]] = {tuple(cell.values.values()): [] for cell in cells(recipe)}
+    for path in sorted((results / stem).glob("*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(tuple(row["cell"].values()), []).append(row)
+    return {cell: sorted(rows, key=lambda row: row["seed"]) for cell, rows in found.items()}
+
+
+def study(stem: str, recipe: dict[str, Any], results: Path) -> str:
+    """Markdown: what was run, the baselines, a table of every protocol with a value; empty where nothing is done."""
+    grid, rows = recipe["grid"], rows_of(stem, recipe, results)
+    done = [row for cell in rows.values() for row in cell]
+    if not done:
+        return ""
+    seeds = sorted({row["seed"] for row in done})
+    minutes = sum(row["pretrain"]["seconds"] for row in done) / 60
+    finished = sum(bool(cell) for cell in rows.values())
+    parts = [
+        f"## {recipe['about']}",
+        f"    python recipes/run.py recipes/{stem}.yaml --seed N      # N = {', '.join(map(str, seeds))}",
+        f"{finished} of {len(rows)} cells, {done[0]['pretrain']['steps']:,} steps each on "
+        f"{done[0]['pretrain']['samples']:,} samples, {minutes:.0f} minutes of training in all on "
+        f"{done[0]['environment']['threads']} threads of {' and '.join(done[0]['environment']['devices'])}. "
+        f"Accuracy in percent{', mean and deviation over seeds' if len(seeds) > 1 else ''}.",
+    ]
+    protocols = [name for name, found in done[0]["evaluate"].items() if "value" in found]
+    if len(grid) == 2:
+        parts += [part for protocol in protocols for part in (_said(protocol, done), _matrix(grid, rows, protocol))]
+    else:
+        parts += [_said(protocol, done) for protocol in protocols] + [_list(grid, rows, protocols)]
+    return "\n\n".join(parts) + "\n"
+
+
+def heat_map_of(stem: str, recipe: dict[str, Any], results: Path, protocol: str) -> str:
+    """The matrix of a study of two axes as an SVG picture."""
+    rows, columns, values = _values(recipe["grid"], rows_of(stem, recipe, results), protocol)
+    about = f"{recipe['about']}: accuracy of {protocol} in percent"
+    return heat_map(about, rows, columns, values, list(recipe["grid"]))
+
+
+def _values(
+    grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocol: str
+) -> tuple[list[str], list[str], list[list[float | None]]]:
+    """First axis, second axis, and the mean over seeds of every cell in percent, None where there is none."""
+    down, across = (list(dict.fromkeys(cell[axis] for cell in rows)) for axis in (0, 1))
+    values = [[_mean(rows.get((one, other), []), protocol) for other in across] for one in down]
+    return down, across, values
+
+
+def _mean(rows: list[Row], protocol: str) -> float | None:
+    values = [row["evaluate"][protocol]["value"] for row in rows]
+    return 100 * statistics.mean(values) if values else None
+
+
+def _matrix(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocol: str) -> str:
+    """Rows the first axis, columns the second, and the mean of each row's cells."""
+    down, across, values = _values(grid, rows, protocol)
+    first, second = grid
+    lines = [f"| {first} \\ {second} | {' | '.join(across)} | mean |", "| --- " * (len(across) + 2) + "|"]
+    for name, row in zip(down, values, strict=True):
+        there = [value for value in row if value is not None]
+        cells = [_shown(rows.get((name, other), []), protocol) for other in across]
+        lines.append(f"| {name} | {' | '.join(cells)} | {f'{statistics.mean(there):.1f}' if there else '–'} |")
+    return "\n".join(lines)
+
+
+def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocols: list[str]) -> str:
+    """A row a cell: its values, every protocol, and the last step's contrastive accuracy and entropy (Table 5)."""
+    names = [*grid, *protocols, "contrastive accuracy", "entropy"]
+    lines = [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
+    for cell, found in rows.items():
+        shown = [_shown(found, protocol) for protocol in protocols]
+        for name, scale in (("contrastive_accuracy", 100), ("contrastive_entropy", 1)):
+            values = [scale * row["last_step"][name] for row in found if name in row["last_step"]]
+            shown.append(f"{statistics.mean(values):.1f}" if values else "–")
+        lines.append(f"| {' | '.join([*cell, *shown])} |")
+    return "\n".join(lines)
+
+
+def _shown(rows: list[Row], protocol: str) -> str:
+    values = [100 * row["evaluate"][protocol]["value"] for row in rows]
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def _said(protocol: str, done: list[Row]) -> str:
+    """The protocol, and what it gives the baselines."""
+    found = [row["evaluate"][protocol] for row in done]
+    levels = {name: statistics.mean(each["baselines"][name] for each in found) for name in found[0]["baselines"]}
+    beside = ", ".join(f"{name.replace('_', ' ')} {100 * value:.1f}" for name, value in levels.items())
+    return f"**{protocol}** on {found[0]['n_test']:,} test samples; {beside}:"

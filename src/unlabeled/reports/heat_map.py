@@ -1,0 +1,74 @@
+"""A matrix of numbers as a picture of its own: SVG that follows the light or dark scheme of whoever looks."""
+
+from collections.abc import Sequence
+
+from unlabeled.reports.markup import shown
+
+CELL, LINE = 58, 34
+"""Width and height of a cell in pixels."""
+LETTER = 7.2
+"""Width that is kept for a letter of a label."""
+
+STYLE = """
+svg{--surface:#fff;--ink:#1f2328;--quiet:#59636e;--full:#1f4e9c;--over:#fff;font:13px system-ui,sans-serif}
+@media(prefers-color-scheme:dark){svg{--surface:#15181d;--ink:#e6e9ee;--quiet:#a0a8b3;--full:#a9c7ff;--over:#10151c}}
+.back{fill:var(--surface)} text{fill:var(--ink);text-anchor:middle} .row{text-anchor:end} .axis{fill:var(--quiet)}
+.cell{fill:var(--full)} .over{fill:var(--over)} .none{fill:none;stroke:var(--quiet);stroke-dasharray:2 3}
+"""
+
+
+def heat_map(
+    about: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    axes: Sequence[str] = ("", ""),
+) -> str:
+    """The fuller a cell, the larger its number, which stands in it; the mean of each row beside it.
+
+    Args:
+        about: what a reader who cannot see is told.
+        rows: names, from the top.
+        columns: names, from the left.
+        values: a number for each row and column, None where there is none.
+        axes: what rows and columns are.
+
+    Returns:
+        A whole SVG document.
+    """
+    known = [value for row in values for value in row if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    left = 24 + LETTER * max([len(name) for name in (*rows, axes[0])], default=0)
+    top, wide = 60, left + CELL * (len(columns) + 1) + 16
+    parts = [f'<text class="axis row" x="{left - 10:.0f}" y="{top - 12}">{shown(axes[0])}</text>']
+    parts.append(f'<text class="axis" x="{left + CELL * len(columns) / 2:.0f}" y="22">{shown(axes[1])}</text>')
+    for place, name in enumerate((*columns, "mean")):
+        kind = ' class="axis"' if place == len(columns) else ""
+        parts.append(f'<text{kind} x="{left + CELL * (place + 0.5):.0f}" y="{top - 12}">{shown(name)}</text>')
+    for line, (name, row) in enumerate(zip(rows, values, strict=True)):
+        y = top + LINE * line
+        parts.append(f'<text class="row" x="{left - 10:.0f}" y="{y + 22}">{shown(name)}</text>')
+        parts += [_cell(value, low, high, left + CELL * place, y) for place, value in enumerate(row)]
+        there = [value for value in row if value is not None]
+        mean = f"{sum(there) / len(there):.1f}" if there else ""
+        parts.append(f'<text class="axis" x="{left + CELL * (len(columns) + 0.5):.0f}" y="{y + 22}">{mean}</text>')
+    tall = top + LINE * len(rows) + 16
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall}" width="{wide:.0f}" height="{tall}" '
+        f'role="img" aria-label="{shown(about)}"><style>{STYLE}</style>'
+        f'<rect class="back" width="100%" height="100%" rx="8"/>{"".join(parts)}</svg>\n'
+    )
+
+
+def _cell(value: float | None, low: float, high: float, x: float, y: float) -> str:
+    """A rectangle as full as its value, and the value in ink that can be read on it."""
+    place = f'x="{x + 1:.0f}" y="{y + 1}" width="{CELL - 2}" height="{LINE - 2}" rx="3"'
+    if value is None:
+        return f'<rect class="none" {place}/>'
+    share = (value - low) / (high - low) if high > low else 0.5
+    opacity = 0.06 + 0.94 * share
+    ink = ' class="over"' if opacity > 0.55 else ""
+    return (
+        f'<rect class="cell" {place} fill-opacity="{opacity:.2f}"/>'
+        f'<text{ink} x="{x + CELL / 2:.0f}" y="{y + 22}">{value:.1f}</text>'
+    )
