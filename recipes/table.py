@@ -51,6 +51,8 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         f"{max(trained):.1f} minutes on {first['environment']['threads']} threads of "
         f"{' and '.join(first['environment']['devices'])}; torch {first['environment']['packages']['torch']}.",
         "",
+    ]
+    head = [
         f"| protocol | {first['pretrain']['method']} | random encoder | raw input | above random | test samples |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
@@ -64,7 +66,8 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         gain = [100 * (one - other) for one, other in zip(ours, random, strict=True)]
         points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
         cells = [protocol, spread(ours), spread(random), spread(raw), points, f"{results[0]['n_test']:,}"]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines += [*head, "| " + " | ".join(cells) + " |"]
+        head = []
     health = [row["evaluate"]["health"]["figures"] for row in seeds if "health" in row["evaluate"]]
     if health:
         names = ("rankme", "alpha", "alignment", "uniformity", "mean_cosine")
@@ -75,7 +78,7 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
             + ".",
         ]
     if "finetune" in first["evaluate"]:
-        lines += ["", *share_table([row["evaluate"]["finetune"] for row in seeds])]
+        lines += [*([] if head else [""]), *share_table([row["evaluate"]["finetune"] for row in seeds])]
     return "\n".join(lines) + "\n"
 
 
