@@ -43,6 +43,8 @@ def test_linear_sgd_says_what_the_contract_says(run: Path, capfd: Any) -> None:
     assert [each["learning_rate"] for each in details["learning_rates"]] == [0.1, 1]
     assert said["n_train"] + said["n_test"] == 200 and details["batch_size"] == 50 and details["epochs"] == 2.08
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    deeper = call(capfd, "evaluate", "linear-sgd", run, "--layer", -1, "--max-steps", 1, "--workers", 0)[1]
+    assert deeper["layer"] == 2 and (run / "evaluations" / "linear-sgd-layer2.json").is_file()
     again = unlabeled.evaluate("linear_sgd", run, epochs=2, batch_size=50, learning_rate=(0.1, 1), workers=0, seed=1)
     assert json.loads(json.dumps(again.details)) == details
 
