@@ -11,6 +11,7 @@ from pathlib import Path
 
 import contrastive
 import opening
+import optimal_transport
 import protocols
 import startup
 import training_step
@@ -18,7 +19,9 @@ import training_step
 import views
 from unlabeled.run import environment
 
-BENCHMARKS = {each.__name__: each for each in (startup, opening, views, contrastive, training_step, protocols)}
+BENCHMARKS = {
+    each.__name__: each for each in (startup, opening, views, contrastive, optimal_transport, training_step, protocols)
+}
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 

@@ -13,7 +13,7 @@ from unlabeled.objectives.optimal_transport.rows import Logits, Threads, pieces
 
 BITS = math.log2(math.e)
 """Exponentials are powers of two here, which torch forms in a third of the time."""
-BLOCK = 2**19
+BLOCK = 2**20
 """Bytes of the block on which one thread makes all its steps: what the cache of a core holds."""
 RANGE = 40.0
 """Bits by which the bias may differ from that in the kernel: float32 has 126 below 1, so that 86 are left."""
