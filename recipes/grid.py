@@ -7,6 +7,7 @@ grid:
     margin: {objective: margin-triplet, margin: 0.8}
 """
 
+import re
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -27,7 +28,7 @@ class Cell:
     @property
     def name(self) -> str:
         """The values, to name a file."""
-        return "-".join(value.replace("/", "_") for value in self.values.values())
+        return "-".join(re.sub(r"[^\w.=-]+", "_", value) for value in self.values.values())
 
 
 def cells(recipe: dict[str, Any]) -> list[Cell]:

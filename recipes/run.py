@@ -21,6 +21,7 @@ import shutil
 import sys
 import tarfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def opened(asked: argparse.Namespace) -> dict[str, Any]:
     return recipe
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run one recipe at one seed: all its cells that have no row yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
@@ -83,9 +84,11 @@ def main() -> None:
     parser.add_argument("--test", help="its labelled test samples; else a fifth of the data")
     parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="cells K, K + N, ...")
     parser.add_argument("--keep", action="store_true", help="keep the run folders of a grid's cells")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     if asked.data is not None and asked.results == ROOT / "results":
         parser.error("rows on --data are no rows of this recipe; say where they go with --results.")
+    if not 0 <= asked.share[0] < asked.share[1]:
+        parser.error(f"--share takes K of 0 to N - 1, got {asked.share[0]} of {asked.share[1]}.")
     recipe, stem = opened(asked), asked.recipe.stem
     mine = cells(recipe)[asked.share[0] :: asked.share[1]]
     waiting = [cell for cell in mine if not row_of(asked, stem, cell).exists()]

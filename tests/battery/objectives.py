@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,8 +27,16 @@ class Case:
 
 CASES: dict[str, Case] = {
     "nt_xent": Case(objectives.nt_xent),
+    "nt_xent as long as it is": Case(partial(objectives.nt_xent, temperature=10.0, normalized=False)),
+    "nt_xent of one view": Case(partial(objectives.nt_xent, negatives="one")),
+    "nt_logistic": Case(objectives.nt_logistic),
+    "nt_logistic semi-hard": Case(partial(objectives.nt_logistic, semi_hard=True)),
+    "nt_logistic of one view": Case(partial(objectives.nt_logistic, negatives="one", semi_hard=True)),
+    "margin_triplet": Case(objectives.margin_triplet),
+    "margin_triplet semi-hard": Case(partial(objectives.margin_triplet, semi_hard=True)),
+    "margin_triplet as long as it is": Case(partial(objectives.margin_triplet, normalized=False, negatives="one")),
 }
-"""Name in `unlabeled.objectives` to case: a new objective adds its line here and is checked."""
+"""Name in `unlabeled.objectives`, and more words for more ways to call it, to case: a new objective adds its line."""
 
 
 def embeddings(case: Case, batch: int = 6, width: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64):

@@ -104,7 +104,7 @@ def test_embed_and_evaluate_take_a_layer(world: Path, tmp_path: Path, capfd: Any
     assert kept == ["knn-layer1.json", "knn-layer2.json", "knn.json"]
     unlabeled.report(world / "run")
     page = (world / "run" / "report.html").read_text()
-    assert page.count(", layer 2 of the projector") == 1 and page.index("layer 1 of") < page.index("layer 2 of")
+    assert "k-NN, layer 2 of the projector" in page and page.index("k-NN, layer 1 of") < page.index("k-NN, layer 2 of")
 
 
 def samples_of(world: Path) -> Any:

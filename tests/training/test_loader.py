@@ -42,6 +42,21 @@ def test_a_resumed_epoch_goes_on(start: int, straight: list[Any]) -> None:
     assert torch.equal(found.views, straight[start].views)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_that_are_made_together_stay_together(workers: int) -> None:
+    """Both views of a sample are one crop: without an operation's change they are equal, and workers change nothing."""
+    samples = modality("images").open(digits(48)[0], None)
+    views = images.simclr(8, operations=("cutout",), asymmetric=True)
+    (loaded,) = batches(Steps(samples, views, 0, 10), 2, 3, workers)
+    changed, shared = loaded.batch.views.chunk(2)
+    black = (changed == 0).all(1, keepdim=True).expand_as(changed)
+    assert torch.equal(changed[~black], shared[~black])
+    assert black.flatten(1).any(1).all() and not torch.equal(changed, shared)
+    generator = chance.generator(0, chance.VIEWS, 0, int(loaded.batch.index[3]), 0)
+    both = views.together(views.read(samples, int(loaded.batch.index[3])), [generator, generator])
+    assert np.array_equal(both[1], shared[3].permute(1, 2, 0).numpy())
+
+
 def test_two_processes_share_the_batch_of_one(straight: list[Any]) -> None:
     shares = [[loaded.batch for loaded in batches(steps(process, 2), 0, 5, 0)] for process in (0, 1)]
     for whole, first, second in zip(straight, *shares, strict=False):

@@ -4,7 +4,15 @@ import torch
 from torch import nn
 
 from unlabeled.training.heads import projector
-from unlabeled.training.optimizers import LARS, OPTIMIZERS, decayed_and_not, lars
+from unlabeled.training.optimizers import (
+    LARS,
+    LEARNING_RATES,
+    OPTIMIZERS,
+    SCALINGS,
+    decayed_and_not,
+    default_rate,
+    lars,
+)
 
 
 def written_out(weights, gradients, rates, adapted, decay=0.01, momentum=0.9, trust=0.001):
@@ -79,6 +87,65 @@ def test_biases_and_norms_are_not_decayed() -> None:
     for make in OPTIMIZERS.values():
         for group in make(module, 0.1, 0.25).param_groups:
             assert group["weight_decay"] == (0.25 if group["params"][0].ndim > 1 else 0.0)
+
+
+def test_a_plain_part_is_not_decayed() -> None:
+    module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 4))
+    for make in OPTIMIZERS.values():
+        decayed, plain = make(module, 0.1, 0.25, module[1]).param_groups
+        assert [tuple(p.shape) for p in decayed["params"]] == [(2, 3)]
+        assert [tuple(p.shape) for p in plain["params"]] == [(2,), (4, 2), (4,)]
+        assert plain["weight_decay"] == 0.0 and not plain.get("adapt", False)
+
+
+def momentum_written_out(
+    weight: np.ndarray, gradients: list[np.ndarray], rates: list[float], decay: float
+) -> np.ndarray:
+    """TensorFlow's momentum with Nesterov's step, the decay part of the gradient, as the official code has it."""
+    velocity = np.zeros_like(weight)
+    for rate, gradient in zip(rates, gradients, strict=True):
+        gradient = gradient + decay * weight
+        velocity = 0.9 * velocity + gradient
+        weight = weight - rate * (gradient + 0.9 * velocity)
+    return weight
+
+
+def adam_written_out(weight: np.ndarray, gradients: list, rates: list, decay: float) -> np.ndarray:
+    """Kingma and Ba's Algorithm 1, the decay part of the gradient."""
+    mean, square = np.zeros_like(weight), np.zeros_like(weight)
+    for step, (rate, gradient) in enumerate(zip(rates, gradients, strict=True), 1):
+        gradient = gradient + decay * weight
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        weight = weight - rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    return weight
+
+
+@pytest.mark.parametrize(("name", "written"), [("sgd", momentum_written_out), ("adam", adam_written_out)])
+def test_momentum_and_adam_are_the_official_codes(name: str, written) -> None:
+    rng = np.random.default_rng(1)
+    start, gradients, rates = (
+        rng.standard_normal((4, 3)),
+        list(rng.standard_normal((5, 4, 3))),
+        [0.0, 0.3, 0.6, 0.6, 0.1],
+    )
+    module = nn.Linear(3, 4, bias=False).double()
+    module.weight.data = torch.from_numpy(start.copy())
+    optimizer = OPTIMIZERS[name](module, 1.0, 0.01)
+    for rate, gradient in zip(rates, gradients, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        module.weight.grad = torch.from_numpy(gradient.copy())
+        optimizer.step()
+    np.testing.assert_allclose(module.weight.detach().numpy(), written(start, gradients, rates, 0.01), rtol=1e-12)
+
+
+def test_scalings_are_the_papers() -> None:
+    """Linear and sqrt agree at 4096: 0.3 x 16 = 0.075 x 64 = 4.8 (appendix B.1)."""
+    assert default_rate("lars", "linear") == 0.3 and default_rate("lars", "sqrt") == pytest.approx(0.075)
+    for name in OPTIMIZERS:
+        found = [SCALINGS[scaling](default_rate(name, scaling), 4096) for scaling in ("linear", "sqrt")]
+        assert found[0] == pytest.approx(found[1]) == pytest.approx(16 * LEARNING_RATES[name])
+    assert SCALINGS["linear"](1.0, 512) == 2.0 and SCALINGS["sqrt"](1.0, 64) == 8.0
 
 
 @pytest.mark.parametrize("bad", [{"lr": -1.0}, {"lr": 1.0, "momentum": 1.0}, {"lr": 1.0, "trust_coefficient": 0.0}])

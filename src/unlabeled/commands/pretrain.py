@@ -28,7 +28,7 @@ class Pretrained:
         seconds: of training, all calls together.
         samples_per_second: of this call.
         loss: mean over the last steps.
-        health: label-free figures of the encoder on the data.
+        health: label-free figures of the encoder on the data, those of `evaluate health`.
         finished: whether the run reached its last step.
         seed: of the run.
     """
@@ -189,10 +189,10 @@ def _announce(session: "Session") -> None:
 
 def _result(session: "Session") -> Pretrained:
     """The run in figures; its health is measured over at most 2,000 samples, by all processes together."""
-    from unlabeled.commands.health import health_of
+    from unlabeled.commands.health import Looks, health_of
 
     loop, samples, seed = session.loop, session.samples, session.settings.seed
-    health = health_of(session.run, samples, 2000, seed).figures()
+    health = health_of(session.run, samples, Looks(limit=2000, seed=seed)).figures()
     last = session.run.metrics()  # a run that had ended before has seen no loss in this call
     return Pretrained(
         run=str(session.run.path),

@@ -22,7 +22,7 @@ from unlabeled.training.schedules import Schedule, cosine
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with Nesterov momentum 0.9 and no warm-up: how long, in what batches, how the learning rate falls.
+    """SGD with momentum 0.9 and no warm-up: how long, in what batches, how the learning rate falls.
 
     Args:
         epochs: at least 1.
@@ -33,6 +33,7 @@ class Recipe:
         max_steps: at most so many steps, at least 1, or None.
         seed: of the order of the samples and of their views.
         workers: processes that make views, which changes nothing but the time.
+        nesterov: whether the momentum is Nesterov's.
 
     Raises:
         UserError: a number outside its range.
@@ -41,10 +42,11 @@ class Recipe:
     epochs: int = 90
     batch_size: int = 256
     weight_decay: float = 0.0
-    drops: tuple[int, ...] = ()
+    drops: tuple[float, ...] = ()
     max_steps: int | None = None
     seed: int = 0
     workers: int = 0
+    nesterov: bool = True
 
     def __post_init__(self) -> None:
         least = {
@@ -106,13 +108,15 @@ def descend(
         what: named in the line of progress.
 
     Raises:
-        UserError: weights that are no finite numbers any more in all modules, no memory, or no readable sample.
+        UserError: no memory, or no readable sample.
     """
     count, size = len(samples), recipe.batch(len(samples))
     stop, schedule = recipe.steps(count), recipe.schedule(count)
     optimizers = [sgd(module, rate * size / 256, recipe.weight_decay) for module, rate in modules]
     groups = [(group, group["lr"]) for each in optimizers for group in each.param_groups]
     parameters = [each for group, _ in groups for each in group["params"]]
+    for group, _ in groups:
+        group["nesterov"] = recipe.nesterov
     steps = Steps(samples, views, recipe.seed, size, rank(), world_size())
     advice = f"out of memory with batches of {size} samples; lower --batch-size."
     progress = Progress(what, stop, "samples", weight=size)
@@ -129,8 +133,6 @@ def descend(
             for each in optimizers:
                 each.step()
             progress.update(step + 1)
-    if not any(is_finite(module) for module, _ in modules):
-        raise UserError(f"{what} ended with weights that are not finite numbers; lower --learning-rate.")
 
 
 def fit_heads(
@@ -166,7 +168,7 @@ def fit_heads(
         `heads[s][l]`; one whose learning rate was too high for it holds weights that are not finite.
 
     Raises:
-        UserError: as `descend`, or a learning rate that is none.
+        UserError: as `descend`, a learning rate that is none, or all of them too high.
     """
     check_learning_rates(learning_rates)
     heads = [[zero_head(width, classes) for _ in learning_rates] for width in widths]
@@ -174,15 +176,15 @@ def fit_heads(
 
     def loss(batch: Batch) -> Tensor:
         with torch.no_grad():
-            seen = encode(batch.views)
+            seen = [each.to(heads[0][0].weight) for each in encode(batch.views)]
         answer = answers[batch.index].to(seen[0].device)
-        parts = [
-            cross_entropy(head(each.float()), answer) for each, row in zip(seen, heads, strict=True) for head in row
-        ]
+        parts = [cross_entropy(head(each), answer) for each, row in zip(seen, heads, strict=True) for head in row]
         return torch.stack(parts).sum()
 
     modules = [(head, rate) for row in heads for head, rate in zip(row, learning_rates, strict=True)]
     descend(loss, modules, samples, views, recipe, what)
+    if not all(any(is_finite(head) for head in row) for row in heads):
+        raise not_finite(what)
     return heads
 
 
@@ -204,6 +206,11 @@ def scores_of(head: nn.Linear, embeddings: np.ndarray) -> np.ndarray:
 def is_finite(module: nn.Module) -> bool:
     """Whether all weights are finite numbers."""
     return all(bool(torch.isfinite(each).all()) for each in module.parameters())
+
+
+def not_finite(what: str) -> UserError:
+    """What to say of weights that are no finite numbers any more."""
+    return UserError(f"{what} ended with weights that are not finite numbers; lower --learning-rate.")
 
 
 def check_learning_rates(rates: Sequence[float]) -> None:

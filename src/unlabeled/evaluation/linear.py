@@ -53,7 +53,7 @@ def linear_with_scores(
 
     Args:
         train: labelled; at least 2 classes, one of them with 2 samples.
-        test: labelled with classes of `train`.
+        test: labelled with classes of `train`; other samples.
         seed: of the validation samples.
         validation: their share, within (0, 1); drawn from each class alike.
 
@@ -63,6 +63,8 @@ def linear_with_scores(
     Raises:
         UserError: what was passed cannot be classified; the message says why.
     """
+    if test is train:
+        raise UserError("the linear probe needs test samples that it does not learn from; give others as --test.")
     if not 0 < validation < 1:
         raise UserError(f"the linear probe needs a validation share between 0 and 1, got {validation}; 0.1 is usual.")
     labels, test_labels, classes = labelled_pair(train, test, "the linear probe")

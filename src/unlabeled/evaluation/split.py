@@ -1,5 +1,6 @@
 """Training and test rows of labelled protocols."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from unlabeled import chance
 from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
-from unlabeled.metrics.spectrum import blocks
+from unlabeled.metrics.spread import finite_rows
 
 HELD_OUT, EPISODES, DRAWS, CLUSTERS, RANDOM_CLUSTERS, SHARES, EXCHANGES = range(1, 8)
 """What protocols draw for: the first place under `chance.SPLIT`, so that no two share draws."""
@@ -39,7 +40,7 @@ def split(train: Features, test: Features | None, seed: int, share: float = 0.2)
         tested[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
     if not tested.any():
         raise UserError("no class has two labelled samples, so none can be held out; give --test.")
-    return _rows(train, ~tested), _rows(train, tested)
+    return train.rows(np.flatnonzero(~tested)), train.rows(np.flatnonzero(tested))
 
 
 def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -72,6 +73,26 @@ def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     return chosen
 
 
+def pair_of(features_of: Callable[[Any], Features], samples: Any, tested: Any, seed: int) -> tuple[Features, Features]:
+    """The rows to learn from and the rows to test on, of one encoder.
+
+    Args:
+        features_of: samples to features.
+        samples: the data.
+        tested: test samples as `matched` gives them, or None to draw them from the data.
+        seed: of the draw.
+
+    Returns:
+        As `split`; one object twice where the data is its own test data.
+
+    Raises:
+        UserError: as `split`.
+    """
+    train = features_of(samples)
+    test = train if tested is samples else None if tested is None else features_of(tested)
+    return split(train, test, seed)
+
+
 def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:
     """Labels of two sets as places among the sorted classes of the first, and the number of these classes.
 
@@ -92,7 +113,7 @@ def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.nd
             )
         if not len(features.embeddings):
             raise UserError(f"{protocol} needs at least one sample, and there are no {name} samples: give more data.")
-        wrong = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in blocks(features.embeddings))
+        wrong = int((~finite_rows(features.embeddings)).sum())
         if wrong:
             raise UserError(
                 f"{protocol} needs finite embeddings, and {wrong} of {len(features.embeddings)} {name} embeddings hold "
@@ -119,9 +140,13 @@ def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.nd
 def matched(train: Any, test: Any) -> Any:
     """Test samples whose labels number the classes as the training samples do.
 
+    Where they are the same data this is `train` itself, so that protocols can leave each sample out of its own list.
+
     Raises:
         UserError: a class of the test samples is not among the training samples'.
     """
+    if test.fingerprint() == train.fingerprint():
+        return train
     if train.classes is None or test.classes is None or train.classes == test.classes:
         return test
     unknown = sorted(set(test.classes) - set(train.classes))
@@ -131,8 +156,3 @@ def matched(train: Any, test: Any) -> Any:
             "use the same folder names in both."
         )
     return test.relabel(train.classes)
-
-
-def _rows(features: Features, chosen: np.ndarray) -> Features:
-    labels = None if features.labels is None else features.labels[chosen]
-    return Features(features.embeddings[chosen], features.ids[chosen], labels)

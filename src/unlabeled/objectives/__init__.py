@@ -2,5 +2,8 @@
 
 from unlabeled.objectives.contrastive import nt_xent
 from unlabeled.objectives.optimal_transport import Assignment, BalancedAssignment, assign, balanced_assignment
+from unlabeled.objectives.pairwise import margin_triplet, nt_logistic
 
-__all__ = ["Assignment", "BalancedAssignment", "assign", "balanced_assignment", "nt_xent"]
+__all__ = [
+    "Assignment", "BalancedAssignment", "assign", "balanced_assignment", "margin_triplet", "nt_logistic", "nt_xent",
+]  # fmt: skip

@@ -9,9 +9,12 @@ CELL, LINE = 58, 34
 LETTER = 7.2
 """Width that is kept for a letter of a label."""
 
+TURN = 0.66
+"""How full a cell is from which on its number is in the other ink; with these colours no contrast is below 4.4."""
+
 STYLE = """
-svg{--surface:#fff;--ink:#1f2328;--quiet:#59636e;--full:#1f4e9c;--over:#fff;font:13px system-ui,sans-serif}
-@media(prefers-color-scheme:dark){svg{--surface:#15181d;--ink:#e6e9ee;--quiet:#a0a8b3;--full:#a9c7ff;--over:#10151c}}
+svg{--surface:#fff;--ink:#000;--quiet:#59636e;--full:#0f3170;--over:#fff;font:13px system-ui,sans-serif}
+@media(prefers-color-scheme:dark){svg{--surface:#15181d;--ink:#fff;--quiet:#a0a8b3;--full:#7ea6ea;--over:#000}}
 .back{fill:var(--surface)} text{fill:var(--ink);text-anchor:middle} .row{text-anchor:end} .axis{fill:var(--quiet)}
 .cell{fill:var(--full)} .over{fill:var(--over)} .none{fill:none;stroke:var(--quiet);stroke-dasharray:2 3}
 """
@@ -67,7 +70,7 @@ def _cell(value: float | None, low: float, high: float, x: float, y: float) -> s
         return f'<rect class="none" {place}/>'
     share = (value - low) / (high - low) if high > low else 0.5
     opacity = 0.06 + 0.94 * share
-    ink = ' class="over"' if opacity > 0.55 else ""
+    ink = ' class="over"' if opacity > TURN else ""
     return (
         f'<rect class="cell" {place} fill-opacity="{opacity:.2f}"/>'
         f'<text{ink} x="{x + CELL / 2:.0f}" y="{y + 22}">{value:.1f}</text>'

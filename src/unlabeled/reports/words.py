@@ -22,10 +22,24 @@ WORDS = {
     "loss": Words("Loss", "nats", "The sum that training makes small; figures of two methods cannot be compared."),
     "learning_rate": Words("Learning rate", "", "The size of the optimiser's steps."),
     "samples_per_second": Words("Speed", "samples a second", "How fast training was."),
+    "contrastive_accuracy": Words(
+        "Contrastive accuracy", "share",
+        "How often a view's nearest in the batch is the other view of its sample; training makes it rise.",
+    ),
+    "contrastive_entropy": Words(
+        "Contrastive entropy", "nats",
+        "How undecided that choice is; 0 is certain, the logarithm of the batch is a guess.",
+    ),
+    "probe_accuracy": Words(
+        "Accuracy of the probe", "share",
+        "Of the linear classifier that is trained beside the encoder, on the last batch.",
+    ),
     "rankme": Words(
         "Effective rank", "dimensions",
         "RankMe: how many dimensions the embeddings really use; within one method, more is usually better.",
     ),
+    "rankme_layer": Words("Of what", "layer", "0: the encoder's output; k: that of its projector's k-th layer."),
+    "rankme_encoder": Words("Effective rank of the encoder", "dimensions", "The same of the encoder's output."),
     "uniformity": Words(
         "Uniformity", "log kernel",
         "How evenly embeddings cover the sphere; 0 is one point, about −4 is everywhere.",
@@ -63,6 +77,9 @@ WORDS = {
         "LiDAR", "dimensions", "How many directions tell samples apart whatever the view; more is usually better.",
     ),
     "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
+    "lidar_layer": Words("Of what", "layer", "0: the encoder's output; k: that of its projector's k-th layer."),
+    "lidar_encoder": Words("LiDAR of the encoder", "dimensions", "The same of the encoder's output."),
+    "lidar_encoder_delta": Words("δ of that", "", "What was added to the scatter within samples there."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
     "relabellings": Words("Relabellings", "times", "How often all samples have been labelled anew."),
     "relabel_seconds": Words("Time for relabelling", "seconds", "What they took in this call."),

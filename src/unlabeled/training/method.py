@@ -92,10 +92,10 @@ class LooksThrough(Protocol):
 
 @runtime_checkable
 class Measures(Protocol):
-    """A method with figures of its own for metrics.jsonl."""
+    """A method with figures of its own to log beside the loss."""
 
     def figures(self) -> dict[str, float]:
-        """The figures now, by name; cheap, and none where there are none yet."""
+        """By name; asked for after some steps only, on the first process only; cheap."""
 
 
 @runtime_checkable
@@ -120,6 +120,13 @@ class Represents(Protocol):
 
     def represent(self, batch: Any) -> Tensor:
         """(B, ...) in the encoder's form to (B, D)."""
+
+
+@runtime_checkable
+class ScopesBatchNorm(Protocol):
+    """A method that says whether batch norm is over all processes; of others it is."""
+
+    global_bn: bool
 
 
 @runtime_checkable

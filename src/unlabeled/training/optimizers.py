@@ -1,12 +1,13 @@
 """Optimisers and which parameters they decay; every one has the same signature, so a method may offer them all."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-OptimizerName = Literal["lars", "sgd", "adamw"]
+OptimizerName = Literal["lars", "sgd", "adam", "adamw"]
 
 
 class LARS(torch.optim.Optimizer):
@@ -84,24 +85,35 @@ class LARS(torch.optim.Optimizer):
         parameter.sub_(velocity)
 
 
-def decayed_and_not(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Trainable parameters that are decayed, and those that are not: biases and norms, of at most one dimension."""
-    trainable = [p for p in module.parameters() if p.requires_grad]
-    return [p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]
+def decayed_and_not(module: nn.Module, plain: nn.Module | None = None) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Trainable parameters that are decayed, and those that are not.
+
+    Args:
+        module: whose parameters they are.
+        plain: a part of it that is not decayed at all, such as a classifier beside the method.
+
+    Returns:
+        The parameters of two dimensions and more, but for those of `plain`; and the others: biases and norms.
+    """
+    apart = set(plain.parameters()) if plain is not None else set()
+    decayed = [p for p in module.parameters() if p.requires_grad and p.ndim > 1 and p not in apart]
+    return decayed, [p for p in module.parameters() if p.requires_grad and (p.ndim <= 1 or p in apart)]
 
 
-def lars(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """LARS, momentum 0.9; biases and norms are neither decayed nor adapted (SimCLR, section 2.1 and official code)."""
-    decayed, plain = decayed_and_not(module)
-    groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0, "adapt": False}]
+def lars(
+    module: nn.Module, learning_rate: float, weight_decay: float, plain: nn.Module | None = None
+) -> torch.optim.Optimizer:
+    """LARS, momentum 0.9; biases, norms and `plain` are neither decayed nor adapted (SimCLR's official code)."""
+    decayed, others = decayed_and_not(module, plain)
+    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0, "adapt": False}]
     return LARS(groups, lr=learning_rate, weight_decay=weight_decay)
 
 
-def sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """SGD, Nesterov momentum 0.9; biases and norms are not decayed."""
-    decayed, plain = decayed_and_not(module)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9, nesterov=True)
+def sgd(
+    module: nn.Module, learning_rate: float, weight_decay: float, plain: nn.Module | None = None
+) -> torch.optim.Optimizer:
+    """SGD, Nesterov momentum 0.9 (`momentum` of SimCLR's official code); biases, norms and `plain` are not decayed."""
+    return torch.optim.SGD(_groups(module, weight_decay, plain), lr=learning_rate, momentum=0.9, nesterov=True)
 
 
 def plain_sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -110,19 +122,45 @@ def plain_sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> t
     return torch.optim.SGD(trainable, lr=learning_rate, momentum=0.9, weight_decay=weight_decay)
 
 
-def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW, betas 0.9 and 0.999; biases and norms are not decayed."""
-    decayed, plain = decayed_and_not(module)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=learning_rate)
+def adam(
+    module: nn.Module, learning_rate: float, weight_decay: float, plain: nn.Module | None = None
+) -> torch.optim.Optimizer:
+    """Adam, betas 0.9 and 0.999, the decay part of the gradient (SimCLR's official code); not on biases and norms."""
+    return torch.optim.Adam(_groups(module, weight_decay, plain), lr=learning_rate)
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], torch.optim.Optimizer]] = {
+def adamw(
+    module: nn.Module, learning_rate: float, weight_decay: float, plain: nn.Module | None = None
+) -> torch.optim.Optimizer:
+    """AdamW, betas 0.9 and 0.999; biases, norms and `plain` are not decayed."""
+    return torch.optim.AdamW(_groups(module, weight_decay, plain), lr=learning_rate)
+
+
+def _groups(module: nn.Module, weight_decay: float, plain: nn.Module | None) -> list[dict[str, Any]]:
+    decayed, others = decayed_and_not(module, plain)
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "lars": lars,
     "sgd": sgd,
+    "adam": adam,
     "adamw": adamw,
 }
-"""(module, learning rate, weight decay) -> optimiser."""
+"""(module, learning rate, weight decay, part that is not decayed or None) -> optimiser."""
 
-LEARNING_RATES: dict[str, float] = {"lars": 0.3, "sgd": 0.03, "adamw": 1e-3}
+LEARNING_RATES: dict[str, float] = {"lars": 0.3, "sgd": 0.03, "adam": 1e-3, "adamw": 1e-3}
 """Each optimiser's learning rate for a batch of 256: LARS as the paper has it, the others our own choice."""
+
+ScalingName = Literal["linear", "sqrt"]
+
+SCALINGS: dict[str, Callable[[float, int], float]] = {
+    "linear": lambda rate, batch_size: rate * batch_size / 256,
+    "sqrt": lambda rate, batch_size: rate * math.sqrt(batch_size),
+}
+"""(learning rate, batch over all processes) -> learning rate at the top of the schedule (SimCLR, appendix B.1)."""
+
+
+def default_rate(optimizer: OptimizerName, scaling: ScalingName) -> float:
+    """The learning rate before scaling where none is given; as the paper's, all scalings agree at a batch of 4096."""
+    return LEARNING_RATES[optimizer] * (SCALINGS["linear"](1.0, 4096) / SCALINGS[scaling](1.0, 4096))

@@ -24,7 +24,15 @@ from unlabeled.training.launching import launch
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
 from unlabeled.training.memory import out_of_memory_told, smaller_batch
-from unlabeled.training.method import Labels, LooksThrough, Method, Prepares, Represents, StepsItself
+from unlabeled.training.method import (
+    Labels,
+    LooksThrough,
+    Method,
+    Prepares,
+    Represents,
+    ScopesBatchNorm,
+    StepsItself,
+)
 from unlabeled.training.passes import Passes
 from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
 from unlabeled.training.tensorboard import Board
@@ -198,7 +206,8 @@ def build(method: Callable[..., Any], kind: Modality, settings: Settings, sample
     if isinstance(built, Prepares):
         built.prepare(samples)
     assert isinstance(built, nn.Module)
-    over_processes(built)
+    if not isinstance(built, ScopesBatchNorm) or built.global_bn:
+        over_processes(built)
     return built
 
 

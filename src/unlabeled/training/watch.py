@@ -53,13 +53,15 @@ class Watch:
         self.last_loss = mean
 
     def figures(self, step: int, views: int) -> dict[str, float]:
-        """The mean loss since the last call, and the health of the last batch's representations.
+        """The mean loss since the last call, the health of the last batch's representations, the method's own figures.
 
         Raises:
             UserError: the loss is not a finite number.
         """
         self.check(step)
         health = {} if self._output is None else batch_health(self._output, views)
+        told = self.own()
         shown = f"  rankme {health['rankme']:.1f}" if "rankme" in health else ""
+        shown += f"  probe {told['probe_accuracy']:.3f}" if "probe_accuracy" in told else ""
         self.note = f"loss {self.last_loss:.3f}{shown}"
-        return {"loss": self.last_loss, **health, **self.own()}
+        return {"loss": self.last_loss, **health, **told}

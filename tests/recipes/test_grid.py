@@ -1,0 +1,190 @@
+"""Recipes that list runs: their cells, their rows, and what is shown of them."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.datasets import load_digits
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+sys.path.insert(0, str(RECIPES))
+
+import run  # noqa: E402
+from grid import cells  # noqa: E402
+from run import main  # noqa: E402
+from studies import heat_map_of, study  # noqa: E402
+
+SMALL: dict[str, Any] = {
+    "about": "a small study",
+    "grid": {"first": ["noise", "sobel"], "second": ["noise", "sobel"]},
+    "pretrain": {
+        "method": "simclr", "data": "${UNLABELED_DATA}/digits.npz", "max_steps": 2, "batch_size": 16, "workers": 0,
+        "views": {"operations": ["${first}", "${second}"], "asymmetric": True},
+    },
+    "evaluate": {"knn": {"k": 3}},
+}  # fmt: skip
+
+
+def test_a_grid_is_every_combination_with_types_kept() -> None:
+    recipe = {
+        "grid": {
+            "layers": [0, 2],
+            "loss": {"xent": {"objective": "nt-xent"}, "hard": {"margin": 0.4, "views": {"blur": True}}},
+        },
+        "pretrain": {"projection_layers": "${layers}", "out": "a-${layers}", "views": {"flip": False}},
+        "evaluate": {"knn": None},
+    }
+    found = {cell.name: cell.recipe["pretrain"] for cell in cells(recipe)}
+    assert found == {
+        "0-xent": {"projection_layers": 0, "out": "a-0", "views": {"flip": False}, "objective": "nt-xent"},
+        "0-hard": {"projection_layers": 0, "out": "a-0", "views": {"flip": False, "blur": True}, "margin": 0.4},
+        "2-xent": {"projection_layers": 2, "out": "a-2", "views": {"flip": False}, "objective": "nt-xent"},
+        "2-hard": {"projection_layers": 2, "out": "a-2", "views": {"flip": False, "blur": True}, "margin": 0.4},
+    }
+
+
+def test_a_recipe_without_a_grid_is_one_cell() -> None:
+    (cell,) = cells({"pretrain": {"method": "simclr"}, "evaluate": {}})
+    assert cell.values == {} and cell.name == "" and cell.recipe["pretrain"] == {"method": "simclr"}
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
+    """All flags exist and are within their ranges, and no two cells share a file."""
+    from unlabeled import methods
+    from unlabeled.commands.evaluate import PROTOCOLS
+    from unlabeled.commands.pretrain import pretrain
+    from unlabeled.encoders.images import image_encoder
+    from unlabeled.training.settings import completed
+
+    made = cells(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert len({cell.name for cell in made}) == len(made)
+    common = set(pretrain.__annotations__)
+    for cell in made:
+        flags = dict(cell.recipe["pretrain"])
+        method, size = methods.find(flags["method"]), flags.get("image_size", 32)
+        own = {name: value for name, value in flags.items() if name not in common}
+        method(encoder=image_encoder("small_resnet", 8), **completed(method, "--", own, "encoder"))
+        preset = method.views["images"]
+        preset(size=size, **completed(preset, "--views.", flags.get("views", {}), "size"))
+        for protocol, options in cell.recipe["evaluate"].items():
+            completed(PROTOCOLS[protocol], "--", options or {}, "run")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half of a study run by one call, the other half by a second, from a folder of data sets."""
+    folder = tmp_path_factory.mktemp("study")
+    digits = load_digits()
+    np.savez(folder / "digits.npz", images=(digits.images[:96] * 15.9).astype(np.uint8), labels=digits.target[:96])
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL, sort_keys=False), encoding="utf-8")
+    for share in ("0", "1"):
+        call(folder, "--share", share, "2")
+    return folder
+
+
+def call(folder: Path, *more: str, data: str | None = None) -> None:
+    words = [folder / "small.yaml", "--runs", folder / "runs", "--results", folder / "results", *more]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNLABELED_DATA", data or str(folder))
+        main([str(word) for word in words])
+
+
+def test_each_cell_is_a_row_and_leaves_no_run(finished: Path) -> None:
+    names = sorted(path.name for path in (finished / "results" / "small").iterdir())
+    assert names == [f"{a}-{b}-seed0.json" for a in ("noise", "sobel") for b in ("noise", "sobel")]
+    row = json.loads((finished / "results" / "small" / "noise-sobel-seed0.json").read_text(encoding="utf-8"))
+    assert row["cell"] == {"first": "noise", "second": "sobel"} and row["pretrain"]["steps"] == 2
+    assert 0 < row["last_step"]["contrastive_entropy"] <= np.log(16)
+    assert str(finished) not in json.dumps(row)
+    assert [path.name for path in (finished / "runs" / "small").iterdir()] == ["features"]
+    # representations of four trained encoders, and of the random one, which all share
+    assert len(list((finished / "runs" / "small" / "features").glob("*.ids.npy"))) == 5
+
+
+def test_a_row_that_is_there_is_not_made_again(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {path: path.stat().st_mtime_ns for path in (finished / "results" / "small").iterdir()}
+    gone = finished / "results" / "small" / "sobel-sobel-seed0.json"
+    gone.unlink()
+    call(finished)
+    assert "sobel-sobel: 1 of 1, 0:00 left" in capsys.readouterr().err
+    for path, time in rows.items():
+        assert (path.stat().st_mtime_ns == time) == (path != gone)
+    call(finished)
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_the_matrix_is_the_rows(finished: Path) -> None:
+    shown = study("small", SMALL, finished / "results")
+    lines = [line.split("|")[1:-1] for line in shown.splitlines() if line.startswith(("| noise", "| sobel"))]
+    for name, *numbers in lines:
+        values = [
+            100 * json.loads((finished / "results" / "small" / f"{name.strip()}-{other}-seed0.json").read_text())
+            ["evaluate"]["knn"]["value"] for other in ("noise", "sobel")
+        ]  # fmt: skip
+        assert [float(each) for each in numbers] == pytest.approx([*values, np.mean(values)], abs=0.051)
+    assert len(lines) == 2 and "4 of 4 cells" in shown
+    drawn = heat_map_of("small", SMALL, finished / "results", "knn")
+    assert {f"{float(each):.1f}" for _, *numbers in lines for each in numbers} <= set(re.findall(r">([\d.]+)<", drawn))
+
+
+def test_a_study_in_progress_shows_its_gaps(finished: Path) -> None:
+    wider = SMALL | {"grid": {"first": ["noise", "sobel", "rotate"], "second": ["noise", "sobel"]}}
+    shown = study("small", wider, finished / "results")
+    assert "| rotate | – | – | – |" in shown and "4 of 6 cells" in shown
+    assert study("nothing", SMALL, finished / "results") == ""
+
+
+def test_one_axis_is_a_list(finished: Path) -> None:
+    row = json.loads((finished / "results" / "small" / "noise-sobel-seed0.json").read_text(encoding="utf-8"))
+    (finished / "results" / "line").mkdir()
+    for seed, value in ((0, 0.25), (1, 0.75)):
+        row |= {"seed": seed, "cell": {"width": "8"}}
+        row["evaluate"]["knn"]["value"] = value
+        (finished / "results" / "line" / f"8-seed{seed}.json").write_text(json.dumps(row), encoding="utf-8")
+    shown = study("line", SMALL | {"grid": {"width": [8, 16]}}, finished / "results")
+    assert "| width | knn | contrastive accuracy | entropy |" in shown
+    assert "| 8 | 50.0 ± 35.4 |" in shown and "| 16 | – | – | – |" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "said"),
+    [
+        (("--seed", "1"), "/nowhere", "this recipe needs the data sets: set UNLABELED_DATA to their folder."),
+        (("--share", "2", "2"), None, "--share takes K of 0 to N - 1, got 2 of 2."),
+    ],
+)
+def test_mistakes_are_told(finished: Path, capsys: Any, words: tuple[str, ...], data: str | None, said: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        call(finished, *words, data=data)
+    assert stop.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_rows_of_other_data_do_not_lie_among_the_recipes(finished: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(finished / "small.yaml"), "--data", "photos"])
+    assert stop.value.code == 2 and "say where they go with --results" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_gives_no_row(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = run.train
+    monkeypatch.setattr(run, "train", lambda flags, *rest: train(flags | {"max_time": 0.0}, *rest))
+    with pytest.raises(SystemExit) as stop:
+        call(finished, "--seed", "5")
+    assert stop.value.code == 130
+    assert not list((finished / "results" / "small").glob("*-seed5.json"))
+    assert (finished / "runs" / "small" / "noise-noise-seed5" / "checkpoints" / "last.pt").exists()
+    monkeypatch.undo()
+    call(finished, "--seed", "5", "--share", "0", "4", "--keep")
+    assert (finished / "results" / "small" / "noise-noise-seed5.json").exists()
+    assert (finished / "runs" / "small" / "noise-noise-seed5" / "encoder.safetensors").exists()
+
+
+def test_another_image_source(finished: Path) -> None:
+    call(finished, "--seed", "3", "--data", str(finished / "digits.npz"), "--share", "0", "4")
+    assert (finished / "results" / "small" / "noise-noise-seed3.json").exists()
