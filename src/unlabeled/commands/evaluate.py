@@ -227,8 +227,8 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
-    "labels": learnt_labels,
     "probes": probes,
+    "labels": learnt_labels,
     "health": health,
 }
 """Protocol to function."""

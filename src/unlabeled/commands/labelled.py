@@ -89,16 +89,9 @@ class Labelled:
             protocol: called for each.
             guess: another baseline, `random_labels`, which does not look at embeddings.
         """
-        from unlabeled.evaluation.raw import raw_features
-
         opened = self.opened()
-        how: dict[str, Callable[[Any], Features]] = {
-            "trained": opened.trained.features,
-            "random_encoder": opened.random.features,
-            "raw_input": lambda samples: raw_features(samples, opened.trained.modality.raw),
-        }
         results = {}
-        for which, features_of in how.items():
+        for which, features_of in opened.ways().items():
             pair = opened.pair(features_of, self.seed)
             results[which] = protocol(*pair)
         if guess is not None:
@@ -150,6 +143,16 @@ class Opened:
     def split(self) -> str:
         """Where the test samples come from."""
         return "a fifth of the data" if self.tested is None else "given"
+
+    def ways(self) -> "dict[str, Callable[[Any], Features]]":
+        """How the trained encoder and each baseline turn samples into features."""
+        from unlabeled.evaluation.raw import raw_features
+
+        return {
+            "trained": self.trained.features,
+            "random_encoder": self.random.features,
+            "raw_input": lambda samples: raw_features(samples, self.trained.modality.raw),
+        }
 
     def pair(self, features_of: Callable[[Any], "Features"], seed: int) -> "tuple[Features, Features]":
         """The rows to learn from and the rows to test on, of one way to make features."""

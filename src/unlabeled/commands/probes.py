@@ -50,12 +50,12 @@ def probes(
     """
     from unlabeled.evaluation.fitting import Recipe
     from unlabeled.evaluation.probes import probes as protocol
-    from unlabeled.evaluation.split import labelled_pair, split
+    from unlabeled.evaluation.split import labelled_pair
 
     recipe = Recipe(epochs, batch_size, weight_decay, (), max_steps, seed, workers, nesterov=False)
     opened = Labelled(run, data, test, labels, test_labels, seed).opened()
     kind, size, batch = opened.trained.modality, opened.trained.size, opened.trained.batch
-    train, tested = split(*opened.features(_places), seed)
+    train, tested = opened.pair(_places, seed)
     answers = labelled_pair(train, tested, "probes")[:2]
     others = opened.samples if opened.tested is None else opened.tested
     pair = opened.samples.subset(train.ids), others.subset(tested.ids)
@@ -68,7 +68,7 @@ def probes(
     if crops == 1:
         del judged[1]
     found = protocol(looks, pair, answers, kind.fitted(size), judged, recipe, learning_rate)
-    return kept(opened.folder, "probes", "accuracy", found, seed, opened.split)
+    return kept(opened.folder, "probes", "accuracy", found, seed, opened.split, opened)
 
 
 def _places(samples: Any) -> "Features":

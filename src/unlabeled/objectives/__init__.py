@@ -5,5 +5,11 @@ from unlabeled.objectives.optimal_transport import Assignment, BalancedAssignmen
 from unlabeled.objectives.pairwise import margin_triplet, nt_logistic
 
 __all__ = [
-    "Assignment", "BalancedAssignment", "assign", "balanced_assignment", "margin_triplet", "nt_logistic", "nt_xent",
-]  # fmt: skip
+    "Assignment",
+    "BalancedAssignment",
+    "assign",
+    "balanced_assignment",
+    "margin_triplet",
+    "nt_logistic",
+    "nt_xent",
+]

@@ -179,7 +179,7 @@ def share_table(result: Any) -> Table:
     for column in ("", "samples", "draws", *map(_words, rows)):
         table.add_column(column)
     for number, ours in enumerate(result.details["shares"]):
-        cells = (_cell(row["shares"][number]["accuracy"]) for row in rows.values())
+        cells = (_cell("accuracy", row["shares"][number]["accuracy"]) for row in rows.values())
         table.add_row(f"{100 * ours['share']:g} %", text(ours["samples"]), text(ours["draws"]), *cells)
     return table
 
