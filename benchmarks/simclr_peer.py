@@ -100,7 +100,7 @@ def rates(task: Task, folder: Path) -> dict[str, float]:
     kept = folder / "rates.json"
     if not kept.exists():
         loops = {"ours": lambda: Ours(task, folder).stepping(), "lightly": lambda: Lightly(task, folder).stepping()}
-        seconds = steady(loops, rounds=3, warmup=6, steps=12)
+        seconds = steady(loops, rounds=3, warmup=5, steps=8)
         found = {name: 1 / statistics.median(times) for name, times in seconds.items()}
         write_atomically(kept, lambda beside: beside.write_text(json.dumps(found)) and None)
     return json.loads(kept.read_text(encoding="utf-8"))
