@@ -193,6 +193,7 @@ BROKEN = {
     "cluster 2 has none": (lambda x: x.index_fill(1, torch.tensor([2]), -float("inf")), {}),
     "at least one sample": (lambda x: x[:0], {}),
     "(20,)": (lambda x: x[:, 0], {}),
+    "real numbers, got an array of <U1": (lambda x: np.array([["a", "b"]]), {}),
     "not a generator": (lambda x: iter([x]), {}),
     "(n, 3) as those before": (lambda x: [x, x[:, :2]], {}),
     "strength above 0, got -1": (lambda x: x, {"strength": -1.0}),

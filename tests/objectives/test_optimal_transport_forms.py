@@ -150,6 +150,14 @@ def test_threads_are_left_as_they_were(whole: Any) -> None:
     assert torch.tensor([1e-40]).mul_(1.0).item() > 0, "numbers below the normal ones are flushed"
 
 
+def test_the_page_is_as_it_says(capsys: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "balanced-assignment.md").read_text(encoding="utf-8")
+    code = [part.partition("```")[0] for part in page.split("```python\n")[1:]]
+    exec(compile("\n".join(code), "balanced-assignment.md", "exec"), {"__name__": "page"})
+    sizes = capsys.readouterr().out.splitlines()[1]
+    assert sizes.startswith("balanced") and sizes in page
+
+
 def test_the_cap_is_kept() -> None:
     found = balanced_assignment(drawn(), 25.0, tolerance=1e-9, max_passes=3)
     assert found.passes == 3 and found.marginal_error > 1e-9

@@ -42,15 +42,20 @@ def buffer(run: slice, piece: Tensor) -> Tensor:
 
 def certain(block: Tensor) -> Tensor:
     """Rows with infinite logits as their limit: those clusters equal, all others out of the question."""
+    block = block.to(working(block.dtype))
     infinite = block.isposinf()
     limit = torch.zeros_like(block).masked_fill_(~infinite, -math.inf)
     return torch.where(infinite.any(1, keepdim=True), limit, block)
 
 
+def same_type(block: Tensor, out: Tensor) -> Tensor:
+    """The block in the type of `out`, copied there where it has another."""
+    return block if block.dtype == out.dtype else out.copy_(block)
+
+
 def form(block: Tensor, offset: Tensor | None, scale: float, out: Tensor) -> Tensor:
     """2^(scale x + offset - the row's largest of it), (n, K), in `out`."""
-    if block.dtype != out.dtype:
-        block = out.copy_(block)
+    block = same_type(block, out)
     if offset is None:  # the largest is known before the product: one step less
         torch.add(block.amax(1, keepdim=True).mul_(-scale), block, alpha=scale, out=out)
     else:
@@ -218,10 +223,10 @@ def fall(piece: Tensor, offset: Tensor, scale: float, first: int, confident: boo
     labels, confidences = [], []
     for part in blocks(run, piece):
         block = room[: part.stop - part.start]
-        label = _largest(torch.add(offset, block.copy_(piece[part]), alpha=scale, out=block))
+        label = _largest(torch.add(offset, same_type(piece[part], block), alpha=scale, out=block))
         top = block.gather(1, label[:, None])  # (n, 1)
         if not top.isfinite().all():
-            rows = certain(piece[part]).to(block.dtype)
+            rows = certain(piece[part])
             label = _largest(torch.add(offset, rows, alpha=scale, out=block))
             top = block.gather(1, label[:, None])
             if not top.isfinite().all():

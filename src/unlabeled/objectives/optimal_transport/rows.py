@@ -46,6 +46,9 @@ def as_tensor(array: Tensor | np.ndarray) -> Tensor:
     """The same memory as a tensor without gradient; an array of strides or bytes that torch does not know is copied."""
     if isinstance(array, Tensor):
         return array.detach()
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"balanced assignment takes real numbers, got an array of {array.dtype}")
     if not array.dtype.isnative or any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     with warnings.catch_warnings():
@@ -110,4 +113,7 @@ class Threads:
         count = self.count if piece.device.type == "cpu" else 1
         size = max(1, -(-len(piece) // count))
         parts = [slice(start, min(start + size, len(piece))) for start in range(0, len(piece), size)]
-        return list(self._pool.map(work, parts)) if piece.device.type == "cpu" else [work(part) for part in parts]
+        if piece.device.type == "cpu":
+            return list(self._pool.map(work, parts))
+        with torch.autocast(piece.device.type, enabled=False):
+            return [work(part) for part in parts]

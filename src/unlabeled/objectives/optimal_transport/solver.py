@@ -1,6 +1,7 @@
 """The fixed point that gives every cluster its share, and labels by it."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,7 @@ def balanced_assignment(
         marginals: r, (K,) above 0: shares of sum 1, or counts, whole numbers; equal ones where left out.
         tolerance: stop where the marginal error is below.
         start: a bias to begin with, (K,): that of the last time.
-        weights: how much each sample counts, (N,), at least 0; 0 for padding.
+        weights: how much each sample counts, (N,), at least 0; 0 for padding, whose logits are numbers all the same.
         max_passes: stop there whatever the error, at least 1.
         memory: how many steps before are mixed in; 0 for none.
         relaxation: length of a step, above 0 and below 2; 1.5 to 1.8 saves up to half where `memory` is 0.
@@ -106,8 +107,10 @@ def balanced_assignment(
         if subsample is not None and subsample < 1:
             step = round(1 / subsample)
             some = None if counted is None else counted[::step]
-            part = Shares(every(logits, step), width, strength, some, kernel_memory, threads)
-            bias = _fixed_point(part, shares, bias, 10 * tolerance, max_passes, Mixing(memory, relaxation))[0]
+            with suppress(ValueError):  # whether it lies in the data or in the choice, all of them will say
+                part = Shares(every(logits, step), width, strength, some, kernel_memory, threads)
+                bias = _fixed_point(part, shares, bias, 10 * tolerance, max_passes, Mixing(memory, relaxation))[0]
+                del part
         whole = Shares(logits, width, strength, counted, kernel_memory, threads)
         bias, error, passes = _fixed_point(whole, shares, bias, tolerance, max_passes, Mixing(memory, relaxation))
         del whole  # and with it the kernel
@@ -158,7 +161,7 @@ def _refuse(**given: tuple[float, float]) -> None:
 
 def _vector(given: Tensor | np.ndarray, width: int, name: str) -> Tensor:
     """Finite numbers, one a cluster, (K,) float64."""
-    vector = as_tensor(np.asarray(given) if not isinstance(given, Tensor) else given).to("cpu", torch.float64)
+    vector = as_tensor(given).to("cpu", torch.float64)
     if vector.shape != (width,) or not vector.isfinite().all():
         raise ValueError(f"{name} is {width} finite numbers, one a cluster, got {tuple(vector.shape)}: {vector}")
     return vector
@@ -180,7 +183,7 @@ def _shares(marginals: Tensor | np.ndarray | None, width: int) -> Tensor:
 
 def _weights(given: Tensor | np.ndarray) -> Tensor:
     """Weights at least 0, (N,) of any type."""
-    weights = as_tensor(np.asarray(given) if not isinstance(given, Tensor) else given)
+    weights = as_tensor(given)
     if weights.ndim != 1 or not (weights.isfinite() & (weights >= 0)).all():
         raise ValueError(f"weights are numbers from 0, one a sample, got {tuple(weights.shape)}: {weights}")
     return weights
