@@ -23,7 +23,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos(root / "photos")
     unlabeled.pretrain(
         "sela", data=root / "photos", out=root / "run", max_steps=4, batch_size=32, workers=0, clusters=5, heads=2,
-        relabellings=2, relabel_mode="eval", relabel_views="plain",
+        relabellings=5, relabel_schedule="linear", relabel_mode="eval", relabel_views="plain",
     )  # fmt: skip
     train(root / "photos", root / "simclr", max_steps=1)
     return root

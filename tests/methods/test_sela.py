@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+import unlabeled
 from battery.methods import Killed, same_state
 from battery.processes import run_in_processes
 from battery.small import digits, session
@@ -357,3 +358,18 @@ def test_without_the_constraint_clusters_collapse_and_with_it_all_are_used(tmp_p
     assert free["relabellings"] == balanced["relabellings"] == 10
     assert balanced["clusters_used"] == 16 and balanced["size_entropy"] > 0.95
     assert free["clusters_used"] <= 4 and free["size_entropy"] < 0.4
+
+
+@pytest.mark.slow
+def test_learnt_labels_tell_photographs_apart_better_than_the_transport_alone(tmp_path: Path) -> None:
+    """A minute on the built-in sample, judged on the other sides of the photographs (section 9, on 2 CPU cores)."""
+    run = unlabeled.pretrain(
+        "sela", out=tmp_path / "run", max_steps=92, batch_size=128, clusters=32, strength=10.0, relabellings=9,
+        relabel_schedule="linear", optimizer="adamw", learning_rate=0.002, decay="cosine", views={"level": 4},
+    )  # fmt: skip
+    found = unlabeled.evaluate("labels", run)
+    assert found.interval[0] > found.baselines["random_encoder"] + 0.1
+    assert abs(found.baselines["random_labels"]) < 0.05 and found.details["used"] >= 28
+    figures = Run.open(tmp_path / "run").metrics()
+    assert all(line["clusters_used"] == 32 for line in figures)
+    assert [line["labels_changed"] for line in figures][-1] < figures[0]["labels_changed"]

@@ -82,7 +82,7 @@ def test_level_four_is_simclrs_list() -> None:
 def test_turned_views_are_one_view_and_its_turns() -> None:
     preset = images.rotations(32, 3)
     assert isinstance(preset, Together) and preset.count == 4
-    made = views_of(preset, PHOTOGRAPH, 0, 1, 2)
+    made = views_of(preset, PHOTOGRAPH, 0, chance.VIEWS, 1, 2)
     one = images.sela(32, 3).view(PHOTOGRAPH, chance.generator(0, chance.VIEWS, 1, 2, 0))
     np.testing.assert_array_equal(made[0], one)
     np.testing.assert_array_equal(made[1], one.transpose(1, 0, 2)[::-1])  # a quarter against the clock
