@@ -15,9 +15,11 @@ CONTENDERS = {"ours": "ours", "lightly": "lightly", "ours-equal-seconds": "ours,
 
 def seconds_to(loss: float, points: list[list[float]]) -> float:
     """When a curve of (step, seconds, loss) first came down to a loss, between its points by a straight line."""
+    if points[0][2] <= loss:
+        return points[0][1]
     for (_, before, above), (_, after, below) in pairwise(points):
         if below <= loss:
-            return after if above <= below else before + (after - before) * (above - loss) / (above - below)
+            return before + (after - before) * (above - loss) / (above - below)
     return points[-1][1]
 
 

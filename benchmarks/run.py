@@ -11,6 +11,7 @@ from pathlib import Path
 
 import contrastive
 import opening
+import optimal_transport
 import protocols
 import relabelling
 import startup
@@ -20,7 +21,8 @@ import views
 from unlabeled.run import environment
 
 BENCHMARKS = {
-    each.__name__: each for each in (startup, opening, views, contrastive, training_step, relabelling, protocols)
+    each.__name__: each
+    for each in (startup, opening, views, contrastive, optimal_transport, training_step, relabelling, protocols)
 }
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"

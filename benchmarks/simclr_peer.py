@@ -74,9 +74,9 @@ def held_out(task: Task) -> list[tuple[Tensor, Tensor]]:
 
 @torch.inference_mode()
 def curve(contender: Ours | Lightly, task: Task) -> list[tuple[int, float, float]]:
-    """Step, seconds and loss on the held-out views of every snapshot."""
+    """Step, seconds and loss on the held-out views of every snapshot; batch norm by the group, as in training."""
     groups, points = held_out(task), []
-    contender.module.eval()
+    contender.module.train()
     for path in sorted(contender.folder.glob("*.safetensors")):
         step, seconds = path.stem.split("-")
         contender.module.load_state_dict(load_file(path))
@@ -100,7 +100,7 @@ def rates(task: Task, folder: Path) -> dict[str, float]:
     kept = folder / "rates.json"
     if not kept.exists():
         loops = {"ours": lambda: Ours(task, folder).stepping(), "lightly": lambda: Lightly(task, folder).stepping()}
-        seconds = steady(loops, rounds=3, warmup=6, steps=12)
+        seconds = steady(loops, rounds=3, warmup=5, steps=8)
         found = {name: 1 / statistics.median(times) for name, times in seconds.items()}
         write_atomically(kept, lambda beside: beside.write_text(json.dumps(found)) and None)
     return json.loads(kept.read_text(encoding="utf-8"))
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--test", type=Path, help="the same, for testing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
-    parser.add_argument("--minutes", type=float, default=5.5, help="of training in this call; evaluation is on top")
+    parser.add_argument("--minutes", type=float, default=5, help="of training in this call; evaluation is on top")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "peers", help="where unfinished work is kept")
     parser.add_argument("--results", type=Path, default=ROOT / "results" / "peers")
     parser.add_argument("--page", action="store_true", help="write the rows to docs/performance.md, and no more")

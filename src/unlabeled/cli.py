@@ -109,7 +109,7 @@ def _first_process() -> bool:
 def _show(result: Any, as_json: bool) -> None:
     """One JSON object on standard output, or a table on standard error."""
     if as_json:
-        print(json.dumps(_finite(asdict(result)), ensure_ascii=False))
+        print(json.dumps(_finite(asdict(result))))  # in ASCII, which every terminal and pipe can take
         return
     from unlabeled.reports.tables import show
 

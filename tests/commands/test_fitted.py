@@ -43,6 +43,8 @@ def test_linear_sgd_says_what_the_contract_says(run: Path, capfd: Any) -> None:
     assert [each["learning_rate"] for each in details["learning_rates"]] == [0.1, 1]
     assert said["n_train"] + said["n_test"] == 200 and details["batch_size"] == 50 and details["epochs"] == 2.08
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    deeper = call(capfd, "evaluate", "linear-sgd", run, "--layer", -1, "--max-steps", 1, "--workers", 0)[1]
+    assert deeper["layer"] == 2 and (run / "evaluations" / "linear-sgd-layer2.json").is_file()
     again = unlabeled.evaluate("linear_sgd", run, epochs=2, batch_size=50, learning_rate=(0.1, 1), workers=0, seed=1)
     assert json.loads(json.dumps(again.details)) == details
 
@@ -178,6 +180,13 @@ def test_lists_that_are_none_are_said(text: str, said: str, tmp_path: Path) -> N
 )
 def test_mistakes_are_one_sentence(words: list[str], said: str, run: Path, capfd: Any) -> None:
     assert said in refused(capfd, "evaluate", words[0], run, *words[1:])
+
+
+@pytest.mark.parametrize("protocol", ["linear-sgd", "finetune", "probes", "linear", "few-shot"])
+def test_what_is_learnt_from_is_no_test(protocol: str, run: Path, capfd: Any) -> None:
+    data = run.parent / "photos"
+    said = refused(capfd, "evaluate", protocol, run, "--data", data, "--test", data)
+    assert "needs test samples that it does not learn from; give others as --test" in said
 
 
 @pytest.mark.parametrize("protocol", ["linear-sgd", "finetune", "transfer"])

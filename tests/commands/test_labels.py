@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -111,7 +112,7 @@ def test_people_get_a_histogram(world: Path, tmp_path: Path, capfd: Any) -> None
 
 
 def test_the_histogram_counts_every_cluster_once() -> None:
-    from unlabeled.reports.tables import histogram
+    from unlabeled.reports.cluster_tables import histogram
 
     for sizes in ([7], [3, 3, 3], [0, 1, 2, 30, 31], list(range(57))):
         columns = [list(column.cells) for column in histogram(sizes).columns]
@@ -166,3 +167,14 @@ def test_labels_are_judged_beside_their_baselines(world: Path, tmp_path: Path, c
     assert set(said["baselines"]) == {"random_labels", "random_encoder", "kmeans", "kmeans_raw_input"}
     assert all(detail["clusters"] == 5 and detail["heads"] == 2 for detail in said["baseline_details"].values())
     assert "simclr learns none" in refused(capfd, "evaluate", "labels", world / "simclr")
+
+
+def test_a_path_among_the_methods_settings_means_the_same_from_any_folder(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world)
+    options = {"data": "photos", "max_steps": 1, "batch_size": 32, "workers": 0}
+    unlabeled.pretrain("rotnet", out=tmp_path / "run", labels_from="run", **options)
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["labels_from"] == str(world / "run")
+    monkeypatch.chdir(tmp_path)
+    assert unlabeled.pretrain("rotnet", out=tmp_path / "run", resume=True).finished

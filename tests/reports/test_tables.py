@@ -75,6 +75,7 @@ def test_a_long_list_says_how_long_it_is(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_text_of_values() -> None:
+    assert text(1e5) == "1e+05" and text(-9999.5) == "-9999.5000"
     assert text(3.2e-5) == "3.2e-05" and text(0.0) == "0.0000" and text((0.1, 1e-6)) == "0.1000, 1e-06"
     assert text({"a_b": 1.0, "c": (1, 2)}) == "a b 1.0000  c 1, 2"
     assert text(True) == "True" and text(12345) == "12,345" and text(None) == "None"

@@ -63,6 +63,8 @@ def embed(
     from unlabeled.training.launching import join
 
     file = new_file(out, tuple(WRITERS), overwrite)
+    if file.suffix.lower() == ".npy":
+        new_file(file.with_suffix(".csv"), (".csv",), overwrite)
     folder = Run.open(run)
     join(devices)
     encoder = load(folder.path, layer)

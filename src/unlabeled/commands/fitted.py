@@ -30,6 +30,7 @@ def linear_sgd(
     drops: tuple[int, ...] = (),
     max_steps: int | None = None,
     workers: int = 2,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Fit a linear classifier by SGD on cropped and flipped views of the frozen encoder: the published protocol.
@@ -54,6 +55,7 @@ def linear_sgd(
         drops: epochs after which the learning rate is a tenth of what it was; without any it falls by a cosine to 0.
         max_steps: at most so many steps, for a quick look.
         workers: processes that make views, at least 0; the result does not depend on it.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split, the views, their order and the validation samples.
     """
     from unlabeled.evaluation.fitting import Recipe, check_learning_rates
@@ -62,7 +64,7 @@ def linear_sgd(
 
     recipe = Recipe(epochs, batch_size, weight_decay, drops, max_steps, seed, workers)
     check_learning_rates(learning_rate)
-    opened = Labelled(run, data, test, labels, test_labels, seed).opened()
+    opened = Labelled(run, data, test, labels, test_labels, seed, layer).opened()
     modality = opened.trained.modality
     views = modality.fitted(opened.trained.size)
     raw = RawViews(views, modality.raw)
@@ -150,7 +152,7 @@ def _pool(opened: Opened, train: "Features", test: "Features") -> "Pool":
     from unlabeled.evaluation.finetune import Pool
     from unlabeled.evaluation.split import labelled_pair
 
-    numbers, test_numbers, classes = labelled_pair(train, test, "finetune")
+    numbers, test_numbers, classes = labelled_pair(train, test, "finetune", apart=True)
     encoder = opened.trained
     return Pool(
         samples=opened.samples.subset(train.ids),
@@ -165,9 +167,10 @@ def _pool(opened: Opened, train: "Features", test: "Features") -> "Pool":
 
 
 def _network(encoder: "Encoder", copied: bool = False) -> "tuple[nn.Module, Encode]":
-    """An encoder's network, or a copy of it to be trained, and what it makes of a batch."""
+    """An encoder's network, or a copy of it to be trained, and what it and the layers above make of a batch."""
     from unlabeled.evaluation.extraction import encode_with
 
     network = deepcopy(encoder.module) if copied else encoder.module
     represent = getattr(network, "represent") if encoder.description["represents"] else None  # noqa: B009
-    return network, encode_with(network, represent)
+    encode, project = encode_with(network, represent), encode_with(encoder.head)
+    return network, lambda batch: project(encode(batch))

@@ -1,8 +1,16 @@
 """`unlabeled evaluate labels`: whether the labels that a run has learnt are the classes."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText, kept
+
+if TYPE_CHECKING:
+    from unlabeled.evaluation.features import Features
+
+MakesFeatures = Callable[[Any], "Features"]
+"""Samples to their features."""
 
 
 def labels(
@@ -12,6 +20,7 @@ def labels(
     test: Any = None,
     labels: PathText | None = None,
     test_labels: PathText | None = None,
+    devices: int = 1,
     seed: int = 0,
 ) -> Evaluated:
     """Compare the labels that a run has learnt (sela) with the classes: adjusted mutual information, and more.
@@ -27,28 +36,28 @@ def labels(
         test: labelled samples to judge the labels on; by default a fifth of the data, split by the seed.
         labels: a CSV with columns path,label for the data.
         test_labels: the same for the test samples.
+        devices: processes on this machine, one a device, which share the work; under torchrun leave it out.
         seed: of the split, of the draws and of the resamples.
 
     Raises:
         UserError: the run's method learns no labels, or the data has no classes.
     """
     from unlabeled.evaluation import learnt_labels as protocol
-    from unlabeled.run import Run
+    from unlabeled.evaluation.raw import raw_features
     from unlabeled.training.labeller import Labeller
 
-    folder = Run.open(run)
-    folder.description()  # says first of all whether its training has ended
-    labeller = Labeller.read(folder)
-    opened = Labelled(run, data, test, labels, test_labels, seed).opened()
-    pairs = {which: opened.pair(features_of, seed) for which, features_of in opened.ways().items()}
-    finders = {
-        "trained": ("trained", protocol.by_heads(labeller)),
-        "random_labels": ("trained", protocol.at_random(labeller, seed)),
-        "random_encoder": ("random_encoder", protocol.by_random_heads(labeller, seed)),
-        "kmeans": ("trained", protocol.by_kmeans(labeller, seed)),
-        "kmeans_raw_input": ("raw_input", protocol.by_kmeans(labeller, seed)),
+    opened = Labelled(run, data, test, labels, test_labels, seed, devices=devices).opened()
+    labeller, trained = Labeller.read(opened.folder), opened.trained
+    raw: MakesFeatures = partial(raw_features, raw=trained.modality.raw)
+    how: dict[str, tuple[MakesFeatures, protocol.Finder]] = {
+        "trained": (trained.features, protocol.by_heads(labeller)),
+        "random_labels": (trained.features, protocol.at_random(labeller, seed)),
+        "random_encoder": (opened.random.features, protocol.by_random_heads(labeller, seed)),
+        "kmeans": (trained.features, protocol.by_kmeans(labeller, seed)),
+        "kmeans_raw_input": (raw, protocol.by_kmeans(labeller, seed)),
     }
     results = {
-        name: protocol.learnt_labels(*pairs[which], labeller, find, seed) for name, (which, find) in finders.items()
+        name: protocol.learnt_labels(*opened.pair(features_of, seed), labeller, find, seed)
+        for name, (features_of, find) in how.items()
     }
-    return kept(folder, "labels", "adjusted_mutual_information", results, seed, opened.split, opened)
+    return kept(opened.folder, "labels", "adjusted_mutual_information", results, seed, opened.split, opened)

@@ -56,7 +56,7 @@ def probes(
     opened = Labelled(run, data, test, labels, test_labels, seed).opened()
     kind, size, batch = opened.trained.modality, opened.trained.size, opened.trained.batch
     train, tested = opened.pair(_places, seed)
-    answers = labelled_pair(train, tested, "probes")[:2]
+    answers = labelled_pair(train, tested, "probes", apart=True)[:2]
     others = opened.samples if opened.tested is None else opened.tested
     pair = opened.samples.subset(train.ids), others.subset(tested.ids)
     judged = [(kind.plain(size), batch), (kind.crops(size), max(1, batch // 10))]

@@ -137,8 +137,6 @@ def few_shot(
     sizes = Sizes(ways, tuple(shots), queries, episodes, tuple(per_class), draws)
     in_range(cost=(cost, 1e-12))
     sizes.check()
-    if test is train:
-        raise UserError("few-shot needs test samples that it does not learn from; give others as --test.")
     drawn = draw(train, test, sizes, seed) if subsets is None else subsets
     if drawn.drawn_from != origin(train, test):
         raise UserError("these --subsets were drawn from other samples, or from another split (see --seed, --test).")
@@ -181,7 +179,7 @@ class _Pool:
 
 
 def _pool(train: Features, test: Features) -> _Pool:
-    _, test_labels, classes = labelled_pair(train, test, "few-shot")
+    _, test_labels, classes = labelled_pair(train, test, "few-shot", apart=True)
     mean = sum((part.sum(axis=0) for part in blocks(train.embeddings)), np.zeros(train.embeddings.shape[1]))
     rows, test_rows = (normalise(each.embeddings - mean / len(train.ids)) for each in (train, test))
     return _Pool(rows, train.ids, test_rows, test.ids, test_labels, classes)

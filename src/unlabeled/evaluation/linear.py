@@ -63,11 +63,9 @@ def linear_with_scores(
     Raises:
         UserError: what was passed cannot be classified; the message says why.
     """
-    if test is train:
-        raise UserError("the linear probe needs test samples that it does not learn from; give others as --test.")
     if not 0 < validation < 1:
         raise UserError(f"the linear probe needs a validation share between 0 and 1, got {validation}; 0.1 is usual.")
-    labels, test_labels, classes = labelled_pair(train, test, "the linear probe")
+    labels, test_labels, classes = labelled_pair(train, test, "the linear probe", apart=True)
     kept_back = held_out(labels, validation, seed)
     if not kept_back.any():
         raise UserError(

@@ -81,7 +81,7 @@ def linear_sgd(
     Raises:
         UserError: what was passed cannot be classified or fitted; the message says why.
     """
-    labels, test_labels, classes = labelled_pair(train, test, "linear-sgd")
+    labels, test_labels, classes = labelled_pair(train, test, "linear-sgd", apart=True)
     chooses = len(learning_rates) > 1
     kept_back = held_out(labels, validation, recipe.seed) if chooses else np.zeros(len(labels), bool)
     if chooses and not kept_back.any():

@@ -93,18 +93,23 @@ def pair_of(features_of: Callable[[Any], Features], samples: Any, tested: Any, s
     return split(train, test, seed)
 
 
-def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:
+def labelled_pair(
+    train: Features, test: Features, protocol: str, apart: bool = False
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Labels of two sets as places among the sorted classes of the first, and the number of these classes.
 
     Args:
         train: what a protocol learns from.
         test: what it is tested on.
         protocol: its name, for messages.
+        apart: whether the test samples must be others, for the protocol leaves none out of its own answer.
 
     Raises:
         UserError: labels absent, no rows, fewer than two classes, a test class that was never trained,
             embeddings of two widths, or values that are not finite.
     """
+    if apart and test is train:
+        raise UserError(f"{protocol} needs test samples that it does not learn from; give others as --test.")
     for name, features in (("training", train), ("test", test)):
         if features.labels is None:
             raise UserError(

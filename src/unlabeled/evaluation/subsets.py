@@ -123,7 +123,7 @@ def draw(train: Features, test: Features, sizes: Sizes, seed: int) -> Subsets:
         UserError: a number outside its range, or too few classes or samples; the message says how many there are.
     """
     sizes.check()
-    labels, test_labels, classes = labelled_pair(train, test, "few-shot")
+    labels, test_labels, classes = labelled_pair(train, test, "few-shot", apart=True)
     places, asked = ([ids[own == label] for label in range(classes)] for ids, own in
                      ((train.ids, labels), (test.ids, test_labels)))  # fmt: skip
     _able(places, asked, max(sizes.shots), sizes)
@@ -151,7 +151,7 @@ def keep(folder: Path, subsets: Subsets) -> None:
 
 def origin(train: Features, test: Features) -> str:
     """A digest of the ids and classes of both sets."""
-    labels, test_labels, _ = labelled_pair(train, test, "few-shot")
+    labels, test_labels, _ = labelled_pair(train, test, "few-shot", apart=True)
     digest = blake2b(digest_size=16)
     for each in (train.ids, labels, test.ids, test_labels):
         digest.update(len(each).to_bytes(8, "little") + np.ascontiguousarray(each, "<i8").tobytes())

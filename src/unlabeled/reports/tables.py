@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from unlabeled.reports.cluster_tables import labels_tables
+
 MOST = 20
 """Records of a list that are shown."""
 FIGURES = {
@@ -236,11 +238,11 @@ def records_table(records: list[Any]) -> Table:
 
 
 def text(value: Any) -> str:
-    """Numbers with four digits after the point (small ones with two that count), dicts and tuples on one line."""
+    """Numbers with four digits after the point, very small and large ones with a power; dicts and tuples in a line."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, float):
-        return f"{value:.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.2g}"
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
     if isinstance(value, dict):
         return "  ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -308,40 +310,6 @@ def export_tables(result: Any) -> list[Any]:
         f"(refused above {result.tolerance:.1e})",
         f"load it with: {result.usage}",
     ]
-
-
-def labels_tables(result: Any) -> list[Any]:
-    """What was written, and a histogram of the clusters' sizes.
-
-    Args:
-        result: a `Labelled` of `unlabeled labels`.
-    """
-    said = [
-        f"{result.file}: {result.samples:,} samples of {result.data}, head {result.head} of {result.heads}",
-        f"{result.used:,} of {result.clusters:,} clusters used; mean confidence {result.confidence:.3f}",
-    ]
-    if result.sheets:
-        rest = f", the largest of {result.used:,}" if result.shown < result.used else ""
-        said.append(f"contact sheets of {result.shown:,} clusters{rest}: {result.sheets}")
-    said += [f"{each['path']} cannot be read: {each['reason']}" for each in result.skipped[:MOST]]
-    return [*said, histogram(result.sizes)]
-
-
-def histogram(sizes: list[int]) -> Table:
-    """How many clusters there are of which size, in at most ten ranges of equal width."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("samples", "clusters", ""):
-        table.add_column(column)
-    least, span = min(sizes), max(sizes) - min(sizes) + 1
-    width = -(-span // 10)
-    counts = [0] * -(-span // width)
-    for size in sizes:
-        counts[(size - least) // width] += 1
-    for number, count in enumerate(counts):
-        low, high = least + number * width, min(least + (number + 1) * width - 1, max(sizes))
-        bar = "█" * -(-30 * count // max(counts))
-        table.add_row(f"{low:,}" if low == high else f"{low:,} to {high:,}", f"{count:,}", bar)
-    return table
 
 
 BY_FIELD = {

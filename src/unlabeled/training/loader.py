@@ -1,5 +1,6 @@
 """Batches of views by step number: what a step sees depends on nothing but the seed, the data and the step."""
 
+import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -160,18 +161,22 @@ def batches(steps: Dataset[Loaded], start: int, stop: int, workers: int, pin_mem
     Raises:
         UserError: the system ended one of these processes.
     """
+    forks = workers > 0 and "fork" in multiprocessing.get_all_start_methods()  # views are closures: no pickle has them
     loader: DataLoader[Loaded] = DataLoader(
         steps,
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
+        multiprocessing_context="fork" if forks else None,
         pin_memory=pin_memory,
         worker_init_fn=_deaf,
     )
     try:
         yield from loader
+    except UserError as problem:  # of a worker, it comes back behind the worker's traceback
+        raise UserError(str(problem).strip().rpartition("UserError: ")[2]) from None
     except RuntimeError as problem:
-        if "DataLoader worker" not in str(problem):
+        if "DataLoader worker (pid" not in str(problem):  # any other is a fault of the views
             raise
         raise UserError(
             "a process that makes views was ended by the system, most likely for want of memory; lower --workers and "

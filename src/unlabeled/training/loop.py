@@ -40,7 +40,7 @@ class Loop:
         self.done, self.seconds, self.steps_per_second = 0, 0.0, 0.0
         self.watch = Watch(method.encoder, method.figures if isinstance(method, Measures) else dict)
         if isinstance(method, StepsItself):  # its inner loop averages gradients itself, so no wrapper
-            method.to(fabric.device)
+            fabric.strategy.precision.convert_module(method).to(fabric.device)
             self.wrapped: Any = method
         else:
             self.wrapped, _ = fabric.setup(method, self.plan.optimizer)

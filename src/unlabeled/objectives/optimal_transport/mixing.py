@@ -3,6 +3,11 @@
 import torch
 from torch import Tensor
 
+REACH = 100.0
+"""How many times the plain step the next one may be: far from the fixed point differences say little of it."""
+NOISE = 1e-6
+"""Directions that make less than this share of the differences are left out of the least squares."""
+
 
 class Mixing:
     """Anderson's mixing (1965; type II of Fang and Saad 2009) of the iteration b <- b + f(b).
@@ -11,7 +16,8 @@ class Mixing:
 
         next = b + a f - (dB + a dF) t
 
-    Where the gap rises the next point is b + f of the best point so far, and the differences begin anew.
+    no further from b than 100 times f. Where the gap does not fall, the next point is b + f of the best point so
+    far, and the differences begin anew.
 
     Args:
         memory: how many differences are kept; 0 gives b + a f.
@@ -33,15 +39,15 @@ class Mixing:
             step: f(b), (K,).
             gap: how far b is from the fixed point, in a measure that b + f never raises.
         """
-        if gap > self.gap and not self.plain:
+        if gap >= self.gap and not self.plain:
             point, step = self.points[-1], self.steps[-1]
             self.points, self.steps, self.plain = [point], [step], True
             return point + step
         self.gap, self.plain = gap, False
         self.points, self.steps = [*self.points, point][-self.memory - 1 :], [*self.steps, step][-self.memory - 1 :]
-        moved = point + self.relaxation * step
         if len(self.points) == 1:
-            return moved
+            return point + self.relaxation * step
         points, steps = torch.stack(self.points, 1).diff(), torch.stack(self.steps, 1).diff()  # (K, memory)
-        parts: Tensor = torch.linalg.lstsq(steps, step[:, None], driver="gelsd").solution  # (memory, 1)
-        return moved - torch.mv(points + self.relaxation * steps, parts[:, 0])
+        parts: Tensor = torch.linalg.lstsq(steps, step[:, None], rcond=NOISE, driver="gelsd").solution  # (memory, 1)
+        way = self.relaxation * step - torch.mv(points + self.relaxation * steps, parts[:, 0])
+        return point + way * min(1.0, REACH * float(step.abs().max() / way.abs().max()))

@@ -13,7 +13,7 @@ from unlabeled.objectives.optimal_transport.rows import Logits, Threads, pieces
 
 BITS = math.log2(math.e)
 """Exponentials are powers of two here, which torch forms in a third of the time."""
-BLOCK = 2**19
+BLOCK = 2**20
 """Bytes of the block on which one thread makes all its steps: what the cache of a core holds."""
 RANGE = 40.0
 """Bits by which the bias may differ from that in the kernel: float32 has 126 below 1, so that 86 are left."""
@@ -160,7 +160,10 @@ class Shares:
         """The weights of a piece whose first row is row `first`."""
         if self.weights is None:
             return None
-        return self.weights[first : first + len(piece)].to(piece.device, working(piece.dtype))
+        weight = self.weights[first : first + len(piece)]
+        if len(weight) < len(piece):
+            raise ValueError(f"weights are one a sample, got {len(self.weights)} for more")
+        return weight.to(piece.device, working(piece.dtype))
 
     def _refuse_undefined(self) -> None:
         """Raise on every process what the first of them with a row that has no largest logit says of it."""
@@ -185,7 +188,7 @@ class Shares:
             weights = self._weight(first, piece)
             for part in blocks(slice(0, len(piece)), piece):
                 rows = (certain(piece[part]) if self.infinite else piece[part]).cpu().double()
-                posterior = (rows.mul_(self.strength).add_(bias)).log_softmax(1)[:, lost]
+                posterior = (rows * self.strength + bias).log_softmax(1)[:, lost]
                 if weights is not None:
                     posterior += weights[part].cpu().double().log()[:, None]
                 here = torch.logaddexp(here, posterior.logsumexp(0))

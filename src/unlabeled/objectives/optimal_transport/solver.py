@@ -65,8 +65,8 @@ def balanced_assignment(
     for one bias b, up to a constant: the fixed point of b <- b + log r - log m, m_y = sum_i Q_iy. That is Sinkhorn's
     iteration with the samples' scalings solved for: the state is K numbers, a step is one pass over the data in any
     pieces, and nothing underflows. A sample's label is the argmax of strength x_i + b. Steps are mixed with those
-    before (Anderson 1965), which takes 3 to 20 times fewer; where ||m - r||_1 rises, the next is a plain one from the
-    best so far, which never raises it.
+    before (Anderson 1965), which takes 3 to 20 times fewer; where ||m - r||_1 does not fall, the next is a plain one
+    from the best so far, which never raises it.
 
     Only Q has the shares: labels have them up to ties, so that copies of a sample have one label.
 
