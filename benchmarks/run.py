@@ -11,14 +11,19 @@ from pathlib import Path
 
 import contrastive
 import opening
+import optimal_transport
 import protocols
+import relabelling
 import startup
 import training_step
 
 import views
 from unlabeled.run import environment
 
-BENCHMARKS = {each.__name__: each for each in (startup, opening, views, contrastive, training_step, protocols)}
+BENCHMARKS = {
+    each.__name__: each
+    for each in (startup, opening, views, contrastive, optimal_transport, training_step, relabelling, protocols)
+}
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -35,6 +40,13 @@ def sections(page: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n")[2].strip("\n") for part in parts}
 
 
+def keep(title: str, text: str) -> None:
+    """Write one section of the page, in place of the one of that title."""
+    kept = sections(PAGE.read_text(encoding="utf-8")) | {title: text}
+    page = "\n".join([HEAD, *(f"## {heading}\n\n{body}\n" for heading, body in kept.items())])
+    PAGE.write_text(page, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
@@ -46,9 +58,7 @@ def main() -> None:
         title, *lines = BENCHMARKS[name].run()
         text = "\n".join([f"Here: {where}, torch {about['packages']['torch']}.", *lines]).strip("\n")
         print(f"{title}\n\n{text}")
-        kept = sections(PAGE.read_text(encoding="utf-8")) | {title.removeprefix("## "): text}
-        page = "\n".join([HEAD, *(f"## {heading}\n\n{body}\n" for heading, body in kept.items())])
-        PAGE.write_text(page, encoding="utf-8")
+        keep(title.removeprefix("## "), text)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` 
 the environment variable of that name gives; a recipe whose data is absent says so and exits with 2. A
 finished run is one row: results/RECIPE-seedN.json. A row that is there is not made again.
 
+A recipe with a `run` evaluates the run of another recipe, which is trained first where it is not there yet.
+
 A recipe with a `grid` (see recipes/grid.py) is a study of many runs, each a row of its own:
 results/RECIPE/CELL-seedN.json. So it can be stopped and gone on with, and shared out: two calls with
 `--share 0 2` and `--share 1 2` do half of it each. Its runs share their cached features, and each is
@@ -53,6 +55,9 @@ def unpacked(archive: Path, scratch: Path) -> None:
 def opened(asked: argparse.Namespace) -> dict[str, Any]:
     """The recipe with its data in place: the folder of data sets, an archive unpacked, or `--data` and `--test`."""
     recipe: dict[str, Any] = yaml.safe_load(asked.recipe.read_text(encoding="utf-8"))
+    if "run" in recipe:  # its data and its flags are those of the recipe that trains it
+        trained = asked.recipe.with_name(f"{recipe['run']}.yaml")
+        recipe = yaml.safe_load(trained.read_text(encoding="utf-8")) | recipe
     if asked.data is not None:
         recipe.pop("unpack", None)
         recipe["pretrain"]["data"] = asked.data
@@ -116,6 +121,8 @@ def run(asked: argparse.Namespace, stem: str, cell: Cell) -> None:
     """Train and evaluate one cell and write its row."""
     row = row_of(asked, stem, cell)
     out = asked.runs / row.relative_to(asked.results).with_suffix("")
+    if "run" in cell.recipe:
+        out = asked.runs / f"{cell.recipe['run']}-seed{asked.seed}"
     made = train(cell.recipe["pretrain"], out, asked.seed)
     if not made.finished:
         print(f"stopped at step {made.steps} of {row.stem}; the same command goes on.", file=sys.stderr)

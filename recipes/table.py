@@ -51,12 +51,14 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         f"{max(trained):.1f} minutes on {first['environment']['threads']} threads of "
         f"{' and '.join(first['environment']['devices'])}; torch {first['environment']['packages']['torch']}.",
         "",
+    ]
+    head = [
         f"| protocol | {first['pretrain']['method']} | random encoder | raw input | above random | test samples |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for protocol in first["evaluate"]:
         results = [row["evaluate"][protocol] for row in seeds]
-        if "baselines" not in results[0] or protocol == "health":
+        if "baselines" not in results[0] or protocol in ("health", "finetune"):
             continue
         ours = [result["value"] for result in results]
         random = [result["baselines"]["random_encoder"] for result in results]
@@ -64,7 +66,8 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         gain = [100 * (one - other) for one, other in zip(ours, random, strict=True)]
         points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
         cells = [protocol, spread(ours), spread(random), spread(raw), points, f"{results[0]['n_test']:,}"]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines += [*head, "| " + " | ".join(cells) + " |"]
+        head = []
     health = [row["evaluate"]["health"]["figures"] for row in seeds if "health" in row["evaluate"]]
     if health:
         names = ("rankme", "alpha", "alignment", "uniformity", "mean_cosine")
@@ -74,7 +77,33 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
             + ", ".join(f"{n.replace('_', ' ')} {spread([h[n] for h in health])}" for n in names)
             + ".",
         ]
+    if "finetune" in first["evaluate"]:
+        lines += [*([] if head else [""]), *share_table([row["evaluate"]["finetune"] for row in seeds])]
     return "\n".join(lines) + "\n"
+
+
+def share_table(results: list[dict[str, Any]]) -> list[str]:
+    """Label efficiency, a row a share: means over seeds of the means over draws."""
+    ways = {"fine-tuned": "trained", "from scratch": "from_scratch", "frozen": "frozen"}
+    ways |= {"random encoder, frozen": "random_encoder", "raw input": "raw_input"}
+    lines = [
+        f"| labels | samples | {' | '.join(ways)} | above from scratch |",
+        f"| --- | --- | {'--- | ' * len(ways)}--- |",
+    ]
+    for number, share in enumerate(results[0]["details"]["shares"]):
+        found = {
+            name: [
+                (result["details"] if way == "trained" else result["baseline_details"][way])["shares"][number]
+                for result in results
+            ]
+            for name, way in ways.items()
+        }
+        values = {name: [each["accuracy"]["mean"] for each in records] for name, records in found.items()}
+        gain = [100 * (a - b) for a, b in zip(values["fine-tuned"], values["from scratch"], strict=True)]
+        points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
+        cells = [f"{100 * share['share']:g} %", f"{share['samples']:,}", *map(spread, values.values()), points]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def studies() -> list[str]:

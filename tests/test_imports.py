@@ -84,7 +84,7 @@ def test_the_check_sees_an_import_that_runs_up(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "words",
     [["--help"], ["pretrain", "--help"], ["evaluate", "--help"], ["evaluate", "knn", "--help"], ["embed", "--help"],
-     ["search", "--help"], ["compare", "--help"], ["export", "--help"], ["report", "--help"],
+     ["search", "--help"], ["labels", "--help"], ["compare", "--help"], ["export", "--help"], ["report", "--help"],
      ["inspect", "--help"], ["methods", "--help"], ["methods"]],
     ids=" ".join,
 )  # fmt: skip

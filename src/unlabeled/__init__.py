@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unlabeled.commands.evaluate import evaluate
     from unlabeled.commands.export import export
     from unlabeled.commands.inspect import inspect
+    from unlabeled.commands.labels import labels
     from unlabeled.commands.load import Encoder, load
     from unlabeled.commands.pretrain import pretrain
     from unlabeled.commands.report import report
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Encoder", "UserError", "__version__", "compare", "embed", "evaluate", "export", "inspect", "load", "pretrain",
-    "report", "search",
+    "Encoder", "UserError", "__version__", "compare", "embed", "evaluate", "export", "inspect", "labels", "load",
+    "pretrain", "report", "search",
 ]  # fmt: skip
 
 _HOMES = {
@@ -37,6 +38,7 @@ _HOMES = {
     "evaluate": "commands.evaluate",
     "export": "commands.export",
     "inspect": "commands.inspect",
+    "labels": "commands.labels",
     "load": "commands.load",
     "pretrain": "commands.pretrain",
     "report": "commands.report",

@@ -7,7 +7,7 @@ processes and a kill at any moment change nothing.
 import numpy as np
 import torch
 
-ORDER, VIEWS, MODEL, INITIALISATION, SPLIT = range(5)
+ORDER, VIEWS, MODEL, INITIALISATION, SPLIT, PASS = range(6)
 """What a draw is for: the first number of every place, so that two uses never share draws."""
 
 
@@ -16,7 +16,7 @@ def generator(seed: int, use: int, *place: int) -> np.random.Generator:
 
     Args:
         seed: of the run, at least 0.
-        use: `ORDER`, `VIEWS`, `MODEL`, `INITIALISATION` or `SPLIT`.
+        use: `ORDER`, `VIEWS`, `MODEL`, `INITIALISATION`, `SPLIT` or `PASS`.
         place: any whole numbers of at least 0, for example (epoch, sample, view).
 
     Returns:

@@ -17,6 +17,7 @@ VERBS = {
     "pretrain": "learn an encoder from data without labels",
     "evaluate": "how good an encoder is, with labels or without, beside its baselines",
     "embed": "representations to .parquet, .npy or .npz",
+    "labels": "the label that a run has learnt for every sample, to .parquet or .csv",
     "search": "what in the data is nearest to a picture, or to each of a folder",
     "compare": "runs beside each other, ranked without labels and with",
     "export": "the encoder for other programs: safetensors, ONNX, timm",
@@ -108,7 +109,7 @@ def _first_process() -> bool:
 def _show(result: Any, as_json: bool) -> None:
     """One JSON object on standard output, or a table on standard error."""
     if as_json:
-        print(json.dumps(_finite(asdict(result)), ensure_ascii=False))
+        print(json.dumps(_finite(asdict(result))))  # in ASCII, which every terminal and pipe can take
         return
     from unlabeled.reports.tables import show
 

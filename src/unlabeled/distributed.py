@@ -118,10 +118,11 @@ def same_everywhere(flag: bool) -> bool:
 
 
 def on_first(act: Callable[[], object]) -> None:
-    """Let the first process act while the others wait; a user's error there is raised on all.
+    """Let the first process act while the others wait; a user's error there, or the disk's, is raised on all.
 
     Raises:
         UserError: what `act` raised.
+        OSError: on the first process; on the others a UserError that says so.
     """
     problem = None
     if rank() == 0:
@@ -129,6 +130,9 @@ def on_first(act: Callable[[], object]) -> None:
             act()
         except UserError as error:
             problem = str(error)
+        except OSError:
+            collect("the first process could not write; its own message says why.")
+            raise
     problem = collect(problem)[0]
     if problem is not None:
         raise UserError(problem)

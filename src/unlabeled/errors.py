@@ -20,3 +20,17 @@ class Unreadable(Exception):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
         self.path, self.reason = path, reason
+
+
+def in_range(**numbers: tuple[float, float]) -> None:
+    """Refuse a number below its least.
+
+    Args:
+        numbers: by the flag's name, the number and the least that it may be.
+
+    Raises:
+        UserError: the first that is below, or is no number.
+    """
+    for name, (value, least) in numbers.items():
+        if not value >= least:
+            raise UserError(f"--{name.replace('_', '-')} takes numbers of at least {least}, got {value}.")

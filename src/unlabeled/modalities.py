@@ -27,9 +27,11 @@ class Modality:
         size: samples to the default size of a view.
         views: the default view preset: (size, ...) to views.
         plain: size to the one view without chance that evaluation uses.
+        fitted: size to the one view by chance that classifiers are fitted on.
+        crops: size to several views without chance, joined sample by sample, whose scores some protocols average.
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
-        raw: one sample to the raw-input baseline's features, float32 (D,), of samples of any size.
+        raw: one sample or view to the raw-input baseline's features, float32 (D,), whatever its size.
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
     """
 
@@ -38,6 +40,8 @@ class Modality:
     size: Callable[[Any], int]
     views: Callable[..., Any]
     plain: Callable[[int], Any]
+    fitted: Callable[[int], Any]
+    crops: Callable[[int], Any]
     encoder: Callable[..., nn.Module]
     default_encoder: Callable[[int], str]
     raw: Callable[[Any], np.ndarray]
@@ -51,8 +55,9 @@ def image_size(samples: Any) -> int:
 
 
 def raw_pixels(image: np.ndarray) -> np.ndarray:
-    """A picture at 16 x 16, float32 (768,): a stronger baseline than more pixels, which k-NN takes for noise."""
-    return unlabeled.views.images.to_float(unlabeled.views.images.centre_crop(image, 16)).ravel()
+    """A picture or a view at 16 x 16, float32 (768,): better than more pixels, which k-NN takes for noise."""
+    small = unlabeled.views.images.centre_crop(image, 16)
+    return unlabeled.views.images.to_float(small).ravel() if small.dtype == np.uint8 else small.ravel()
 
 
 def small_picture(image: np.ndarray, side: int) -> np.ndarray:
@@ -68,6 +73,8 @@ MODALITIES = {
         size=image_size,
         views=unlabeled.views.images.simclr,
         plain=unlabeled.views.images.plain,
+        fitted=unlabeled.views.images.crop,
+        crops=unlabeled.views.images.TenCrops,
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
         raw=raw_pixels,

@@ -130,7 +130,8 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     from unlabeled.commands.pretrain import pretrain
 
     named = bool(words) and not words[0].startswith("-")
-    method, rest = (words[0], words[1:]) if named else (_method_of_config(words), words)
+    config = _config(words)
+    method, rest = (words[0], words[1:]) if named else (config.get("method"), words)
     lines = "\n".join(f"  {name:<12} {methods.summary(name)}" for name in methods.names())
     description = f"{_description(pretrain)}\n\nmethods (their own flags: unlabeled pretrain NAME --help):\n{lines}"
     parser = Parser(f"unlabeled pretrain {method or 'METHOD'}", description, rest)
@@ -195,13 +196,20 @@ def _value(words: Sequence[str], flag: str) -> str | None:
     return None
 
 
-def _method_of_config(words: Sequence[str]) -> str | None:
-    """The method that a `--config` file names, so that a recipe can be run by that flag alone."""
+def _config(words: Sequence[str]) -> dict[str, Any]:
+    """What the `--config` file holds: its `method` lets a recipe be run by that flag alone.
+
+    Raises:
+        UserError: it is no text, or no YAML.
+    """
     path = _value(words, "--config")
     if path is None or not Path(path).is_file():
-        return None
-    config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return config.get("method") if isinstance(config, dict) else None
+        return {}
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise UserError(f"{path} cannot be read as YAML; give a file of flags, such as a run's config.yaml.") from None
+    return config if isinstance(config, dict) else {}
 
 
 def _modality_of(words: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
     config.yaml           every setting, by the name of its flag: `--config` takes it back
     metrics.jsonl         one line of figures for about two hundred steps
     encoder.safetensors   the weights; encoder.json says how to build what they fill
+    projector.safetensors those of the layers between the encoder's output and the loss, where the method has such
+    heads.safetensors     what labels representations, where the method learns labels
     checkpoints/last.pt   tensors and plain values, read with `weights_only=True`
     features/             representations of data sets, computed once
     tensorboard/          event files with the figures of metrics.jsonl, where asked for
@@ -155,11 +157,18 @@ class Run:
 
     # --- the encoder ------------------------------------------------------------------------------------------------
 
-    def write_encoder(self, state: dict[str, Tensor], description: dict[str, Any]) -> None:
-        """Write the weights and how to build what they fill."""
-        state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-        write_atomically(self.path / "encoder.safetensors", lambda beside: save_file(state, beside))
+    def write_encoder(
+        self, state: dict[str, Tensor], description: dict[str, Any], projector: dict[str, Tensor] | None = None
+    ) -> None:
+        """Write the weights, those of the projector where there is one, and how to build what they fill."""
+        if projector is not None:
+            self._write_weights("projector.safetensors", projector)
+        self._write_weights("encoder.safetensors", state)
         self._write("encoder.json", json.dumps(description, indent=2))
+
+    def _write_weights(self, name: str, state: dict[str, Tensor]) -> None:
+        state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        write_atomically(self.path / name, lambda beside: save_file(state, beside))
 
     def description(self) -> dict[str, Any]:
         """What encoder.json says.
@@ -186,6 +195,14 @@ class Run:
         """
         return read_weights(self.path / "encoder.safetensors")
 
+    def projector_weights(self) -> dict[str, Tensor]:
+        """The projector's weights.
+
+        Raises:
+            UserError: the file is absent or damaged.
+        """
+        return read_weights(self.path / "projector.safetensors")
+
     # --- what was found out about it --------------------------------------------------------------------------------
 
     def keep_evaluation(self, protocol: str, result: Any) -> None:
@@ -202,7 +219,7 @@ class Run:
             UserError: a file is damaged.
         """
         found = []
-        for path in sorted((self.path / "evaluations").glob("*.json")):
+        for path in sorted((self.path / "evaluations").glob("*.json"), key=lambda each: each.stem):
             try:
                 kept = json.loads(path.read_text(encoding="utf-8"))
                 encoder, result = kept["encoder"], dict(kept["result"])

@@ -63,6 +63,7 @@ def test_places_follow_the_stated_directions(world: Path) -> None:
         "knn",
         "participation_ratio",
         "rankme",
+        "rankme_encoder",
         "spread",
     }
     assert {name for name, way in found.better.items() if way.startswith("nearer")} == {"alpha", "mean_cosine"}
@@ -98,7 +99,7 @@ def test_data_without_labels_ranks_without(world: Path, tmp_path: Path) -> None:
         shutil.copy(file, flat / f"{file.parent.name}{file.name}")
     found = unlabeled.compare(*runs(world, 8), data=flat)
     assert found.correlation is None and all(each.labelled is None for each in found.runs)
-    assert found.notes == ["The data has no labels, so that the runs are ranked without."]
+    assert found.notes[0] == "The data has no labels, so that the runs are ranked without." and len(found.notes) == 2
     assert found.data == str(flat) and "knn" not in found.better and "knn" not in found.runs[0].rank
 
 
@@ -112,16 +113,34 @@ def test_labels_that_allow_no_split_are_told_not_raised_unless_asked_for(world: 
         unlabeled.compare(world / "run0", data=tmp_path, test=world / "photos")
 
 
+def test_rankme_is_of_one_kind_of_output_for_all(world: Path, tmp_path: Path) -> None:
+    """Of the projectors' where every run keeps one, else of the encoders', of which it is said."""
+    found = unlabeled.compare(world / "run0", world / "run1", limit=60)
+    assert found.notes[-1] == "rankme is of the projectors' outputs, rankme_encoder of the encoders'."
+    for each in found.runs:
+        own = unlabeled.evaluate("health", each.run, limit=60)
+        assert each.health == own.figures and own.figures["rankme_layer"] == 2 and own.layer == 0
+    bare = tmp_path / "bare"
+    unlabeled.pretrain("supervised", data=world / "photos", out=bare, max_steps=2, batch_size=32, workers=0)
+    mixed = unlabeled.compare(world / "run0", bare, limit=60)
+    assert mixed.notes[-1] == f"rankme is of the encoders' outputs, for {bare} keeps no projector."
+    assert mixed.runs[0].health["rankme"] == found.runs[0].health["rankme_encoder"] != found.runs[0].health["rankme"]
+    assert all(each.health["rankme_layer"] == 0 and "rankme_encoder" not in each.health for each in mixed.runs)
+    assert "rankme_encoder" in found.better and "rankme_encoder" not in mixed.better
+
+
 def test_test_data_is_used(world: Path) -> None:
     found = unlabeled.compare(world / "run0", test=world / "photos")
     assert found.runs[0].labelled is not None and found.runs[0].labelled["n_test"] == 200
+    alone = unlabeled.evaluate("knn", world / "run0", test=world / "photos")
+    assert found.runs[0].labelled["value"] == alone.value < 1, "tested on itself, each sample is left out"
 
 
 def test_what_differs_between_runs_is_said(world: Path, tmp_path: Path) -> None:
     other = train(photos(tmp_path / "photos", 48), tmp_path / "run", network={"stem": "small"}, views={"blur": True})
     notes = unlabeled.compare(world / "run0", other).notes
     assert notes[0] == f"The runs were trained on different data; all are judged on that of {world / 'run0'}."
-    assert "one method and one encoder" in notes[1] and "differ in their views" in notes[2] and len(notes) == 4
+    assert "one method and one encoder" in notes[1] and "differ in their views" in notes[2] and len(notes) == 5
     assert not any(
         "trained on different" in note
         for note in unlabeled.compare(world / "run0", other, data=tmp_path / "photos").notes
@@ -147,6 +166,7 @@ def test_mistakes(world: Path, tmp_path: Path, capfd: Any) -> None:
     assert "no encoder yet" in refused(capfd, "compare", one, tmp_path / "unfinished")
     assert "runs" in refused(capfd, "compare", "--seed", "1")
     assert "at least 2" in refused(capfd, "compare", one, "--limit", "1")
+    assert "--seed takes numbers of at least 0, got -1" in refused(capfd, "compare", one, "--seed", "-1")
     with pytest.raises(unlabeled.UserError, match="at least one run"):
         unlabeled.compare()
     memory = tmp_path / "memory"

@@ -1,7 +1,10 @@
 """Mistakes are told in one sentence with exit code 2, and as one JSON object where asked for."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(root / "unlabelled.npz", images=pixels)
     (root / "one").mkdir()
     Image.fromarray(pixels[0]).save(root / "one" / "a.png")
+    (root / "digits.csv").write_text("path,label\n")
     (root / "empty").mkdir()
     (root / "text").mkdir()
     (root / "text" / "a.txt").write_text("words")
@@ -49,6 +53,12 @@ def damaged(world: Path, name: str, content: bytes) -> Path:
 def other_config(world: Path, **changed: Any) -> Path:
     path = world / "other.yaml"
     path.write_text(yaml.safe_dump({"method": "simclr", **changed}))
+    return path
+
+
+def broken(world: Path, content: bytes) -> Path:
+    path = world / "broken.yaml"
+    path.write_bytes(content)
     return path
 
 
@@ -124,6 +134,11 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         lambda w: ["pretrain", "simclr", "--config", w / "gone.yaml", "--out", "OUT"],
         "gone.yaml",
     ),
+    "recipe that is no YAML": (lambda w: ["pretrain", "--config", broken(w, b"a: ["), "--out", "OUT"], "as YAML"),
+    "recipe that is no text": (
+        lambda w: ["pretrain", "simclr", "--config", broken(w, b"\xff\xfe"), "--out", "OUT"],
+        "as YAML",
+    ),
     "supervised without labels": (
         lambda w: ["pretrain", "supervised", "--out", "OUT", "--data", w / "unlabelled.npz", "--batch-size", "8"],
         "needs labels",
@@ -146,6 +161,7 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "embed to an unknown form": (lambda w: ["embed", w / "run", "--out", "OUT.xls"], ".parquet"),
     "embed by no process": (lambda w: ["embed", w / "run", "--out", "OUT.npy", "--devices", "0"], "at least 1, got 0"),
     "embed over a file": (lambda w: ["embed", w / "run", "--out", w / "digits.npz"], "--overwrite"),
+    "embed over the names": (lambda w: ["embed", w / "run", "--out", w / "digits.npy"], "digits.csv is there already"),
     "embed into no folder": (lambda w: ["embed", w / "run", "--out", w / "gone" / "e.npy"], "no folder"),
     "inspect nothing": (lambda w: ["inspect", w / "gone"], "gone"),
     "inspect without a path": (lambda w: ["inspect", "--labels", "x.csv"], "path"),
@@ -164,6 +180,23 @@ def test_mistake(mistake: str, world: Path, tmp_path: Path, capfd: Any) -> None:
     assert set(said) == {"error"} and words in said["error"]
     assert "\n" not in said["error"] and "Traceback" not in shown.err
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("encoder*"))
+
+
+def test_json_can_be_printed_whatever_the_terminal_takes(tmp_path: Path) -> None:
+    """A name beyond Latin-1, and a folder whose name is no text at all, on standard output that takes ASCII alone."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (folder / "日本.jpg").write_bytes(b"")
+    Image.new("L", (8, 8)).save(folder / "a.png")
+    done = subprocess.run(
+        [sys.executable, "-m", "unlabeled", "inspect", folder, "--json"],
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["skipped"] == [{"path": "日本.jpg", "reason": "empty file"}]
 
 
 def test_at_least_thirty_mistakes() -> None:

@@ -73,10 +73,20 @@ def test_embed_writes_the_same_file_whoever_started_it(run: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["knn", "health"])
-def test_evaluate_under_torchrun_says_what_one_process_says(protocol: str, run: Path) -> None:
-    found = [said("evaluate", protocol, run, torchrun=count) for count in (0, 2)]
+@pytest.mark.parametrize(
+    ("protocol", "words", "torchrun"), [("knn", [], 2), ("health", [], 2), ("knn", ["--layer", 1], 0)]
+)
+def test_evaluate_by_two_processes_says_what_one_process_says(
+    protocol: str, words: list[object], torchrun: int, run: Path
+) -> None:
+    alone = said("evaluate", protocol, run, *words)
+    for kept in run.glob("features/*"):
+        kept.unlink()
+    found = [alone, said("evaluate", protocol, run, *words, *([] if torchrun else ["--devices", 2]), torchrun=torchrun)]
     assert [code for code, _, _ in found] == [0, 0]
+    glances = [each.pop("sanity") for _, each, _ in found]
+    for name, value in glances[0].items():  # sums of floats come in another order
+        assert glances[1][name] == pytest.approx(value, rel=1e-9), name
     if protocol == "knn":
         assert found[0][1] == found[1][1]
     else:

@@ -133,6 +133,11 @@ def test_a_name_that_is_not_utf_8_is_listed(tmp_path):
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     assert open_images(tmp_path).skipped == [Skipped("b\\xff.png", "its name is not UTF-8")]
+    bad = tmp_path / os.fsdecode(b"b\xff.png")
+    with pytest.raises(UserError, match="its name is not UTF-8"):
+        open_images(bad)
+    listed = open_images([bad, tmp_path / "good.png"])
+    assert len(listed) == 1 and listed.skipped == [Skipped(f"{tmp_path}/b\\xff.png", "its name is not UTF-8")]
 
 
 def test_links_are_refused_where_they_lead_out_and_not_followed_into_folders(tmp_path):

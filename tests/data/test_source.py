@@ -7,7 +7,7 @@ import pytest
 
 from making import idx, idx_pair, noise, packed, photo, write
 from unlabeled.data.images import open_images
-from unlabeled.data.source import describe, recognise
+from unlabeled.data.source import describe, recognise, settled
 
 
 def test_images_are_recognised_in_all_their_forms(tmp_path):
@@ -22,6 +22,13 @@ def test_images_are_recognised_in_all_their_forms(tmp_path):
     assert recognise(write(tmp_path / "plain", gzip.compress(idx(noise())))) == "images"
     assert recognise(write(tmp_path / "x.dat", packed(noise(), "PNG"))) == "images"
     assert recognise(noise()[None]) == recognise((noise()[None], [1])) == "images"
+
+
+def test_a_settled_path_is_the_one_that_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    photo(tmp_path / "photos" / "a.png")
+    assert settled("~/photos") == open_images("~/photos").place == str(tmp_path / "photos")
 
 
 def test_recognising_opens_no_picture(tmp_path, monkeypatch):

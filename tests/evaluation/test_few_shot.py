@@ -9,6 +9,7 @@ from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
 from unlabeled.evaluation.few_shot import few_shot
 from unlabeled.evaluation.split import DRAWS, EPISODES
+from unlabeled.evaluation.subsets import FILE, Sizes, Subsets, draw, keep
 
 
 def centred(train: Features, test: Features) -> list[np.ndarray]:
@@ -42,8 +43,8 @@ def test_all_classes_are_the_logistic_regression_of_scikit_learn_and_a_vote():
     found = few_shot(train, test, episodes=2, per_class=(4,), draws=3, cost=0.5, seed=1).all_classes[0]
     rows, tested = centred(train, test)
     logistic, neighbours = [], []
-    for draw in range(3):
-        rng = chance.generator(1, chance.SPLIT, DRAWS, 4, draw)
+    for number in range(3):
+        rng = chance.generator(1, chance.SPLIT, DRAWS, 4, number)
         places = np.concatenate([rng.choice(np.flatnonzero(train.labels == c), 4, replace=False) for c in range(10)])
         theirs = LogisticRegression(C=0.5, tol=1e-9, max_iter=5000).fit(rows[places], train.labels[places])
         logistic.append((theirs.predict(tested) == test.labels).mean())
@@ -57,6 +58,80 @@ def test_all_classes_are_the_logistic_regression_of_scikit_learn_and_a_vote():
     assert [found.logistic, found.neighbours] == pytest.approx([np.mean(logistic), np.mean(neighbours)])
     deviations = [found.logistic_deviation, found.neighbours_deviation]
     assert deviations == pytest.approx([np.std(logistic, ddof=1), np.std(neighbours, ddof=1)])
+
+
+def test_from_five_samples_a_class_on_their_own_folds_choose_the_cost():
+    """C by scikit-learn over the same folds: highest accuracy, of equals the smallest; test labels play no part."""
+    train, test = digit_features()
+    found = few_shot(train, test, episodes=2, per_class=(4, 7), draws=2, cost=0.5, seed=1).all_classes
+    assert (found[0].selected_on, found[0].costs) == ("fixed", (0.5, 0.5))
+    assert found[1].selected_on == "shots"
+    rows, tested = centred(train, test)
+    accuracies = []
+    for number in range(2):
+        rng = chance.generator(1, chance.SPLIT, DRAWS, 7, number)
+        places = np.concatenate([rng.choice(np.flatnonzero(train.labels == c), 7, replace=False) for c in range(10)])
+        shots, labels = rows[places], train.labels[places]
+        fold = np.tile(np.arange(7) % 5, 10)
+        scores = []
+        for cost in 10.0 ** np.arange(-6, 6):
+            right = 0
+            for f in range(5):
+                model = LogisticRegression(C=cost, tol=1e-8, max_iter=3000).fit(shots[fold != f], labels[fold != f])
+                right += (model.predict(shots[fold == f]) == labels[fold == f]).sum()
+            scores.append((-right, cost))
+        best = min(scores)[1]
+        assert found[1].costs[number] == pytest.approx(best)
+        theirs = LogisticRegression(C=best, tol=1e-9, max_iter=5000).fit(shots, labels)
+        accuracies.append((theirs.predict(tested) == test.labels).mean())
+    assert found[1].logistic == pytest.approx(np.mean(accuracies), abs=1e-9)
+    turned = Features(test.embeddings, test.ids, (test.labels + 1) % 10)
+    assert few_shot(train, turned, episodes=2, per_class=(7,), draws=2, seed=1).all_classes[0].costs == found[1].costs
+
+
+def test_what_was_drawn_is_kept_by_id_and_taken_again(tmp_path):
+    train, test = digit_features()
+    sizes = Sizes(3, (1, 2), 4, 20, (2,), 3)
+    drawn = draw(train, test, sizes, seed=4)
+    keep(tmp_path, drawn)
+    again = Subsets.read(tmp_path, sizes)
+    for name in ("learnt", "asked", "per_class"):
+        one, other = getattr(drawn, name), getattr(again, name)
+        assert one.keys() == other.keys() and all((one[n] == other[n]).all() for n in one)
+    label_of = dict(zip(np.r_[train.ids, test.ids].tolist(), np.r_[train.labels, test.labels].tolist(), strict=True))
+    for shots in (1, 2):
+        learnt = np.vectorize(label_of.get)(again.learnt[shots])
+        assert (learnt == learnt[:, :, :1]).all() and all(len(set(each)) == 3 for each in learnt[:, :, 0].tolist())
+        assert (np.vectorize(label_of.get)(again.asked[shots]) == learnt[:, :, :1]).all()
+        assert np.isin(again.learnt[shots], train.ids).all() and np.isin(again.asked[shots], test.ids).all()
+    assert (np.vectorize(label_of.get)(again.per_class[2]) == np.arange(10)[:, None]).all()
+    numbers = {"ways": 3, "shots": (1, 2), "queries": 4, "episodes": 20, "per_class": (2,), "draws": 3}
+    own, theirs = few_shot(train, test, **numbers, seed=4), few_shot(train, test, **numbers, seed=9)
+    assert few_shot(train, test, **numbers, seed=9, subsets=again) == own != theirs
+
+
+def test_subsets_of_others_are_one_sentence(tmp_path):
+    train, test = digit_features()
+    sizes = Sizes(3, (1, 2), 4, 20, (2,), 3)
+    keep(tmp_path, draw(train, test, sizes, seed=4))
+    drawn = Subsets.read(tmp_path / FILE, sizes)
+    fewer = Features(train.embeddings[1:], train.ids[1:], train.labels[1:])
+    with pytest.raises(UserError, match="drawn from other samples, or from another split"):
+        few_shot(fewer, test, 3, (1, 2), 4, 20, (2,), 3, subsets=drawn)
+    for other, said in (
+        (Sizes(3, (1, 5), 4, 20, (2,), 3), "other --shots or --per-class: it lacks learnt_5"),
+        (Sizes(3, (1,), 4, 20, (3,), 3), "it lacks per_class_3"),
+        (Sizes(3, (1,), 5, 20, (2,), 3), r"asked_1 is \(20, 3, 4\), and \(20, 3, 5\)"),
+        (Sizes(3, (1,), 4, 21, (2,), 3), "learnt_1 is"),
+        (Sizes(3, (1,), 4, 20, (2,), 4), "per_class_2 is"),
+    ):
+        with pytest.raises(UserError, match=said):
+            Subsets.read(tmp_path, other)
+    np.save(tmp_path / "rows.npy", np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    for name in ("rows.npy", "text.npz", "absent.npz"):
+        with pytest.raises(UserError, match="holds no subsets; give a run"):
+            Subsets.read(tmp_path / name, sizes)
 
 
 def test_more_shots_are_better_and_shuffled_labels_are_at_chance():
@@ -106,3 +181,8 @@ def test_what_cannot_be_asked_is_one_sentence(options, said):
     with pytest.raises(UserError, match=said) as problem:
         few_shot(four_rows(), four_rows(), **options)
     assert "\n" not in str(problem.value)
+
+
+def test_samples_that_are_learnt_from_are_not_asked_about():
+    with pytest.raises(UserError, match="does not learn from; give others as --test"):
+        few_shot(rows := four_rows(), rows, 2, (1,), 1)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from unlabeled.errors import UserError
 from unlabeled.evaluation import health as module
-from unlabeled.evaluation.health import health, views_rank
+from unlabeled.evaluation.health import Projected, health, views_rank
 from unlabeled.metrics.health import batch_health
 from unlabeled.metrics.lidar import lidar
 from unlabeled.metrics.zipf import zipf_kl
@@ -39,6 +39,7 @@ def written_out(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
         "top_variance_share": values[0] / values.sum(),
         "nonfinite": 0.0,
         "duplicates": 0.0,
+        "rankme_layer": 0,
     }  # without those of clusters, which need more rows: they have a test of their own
 
 
@@ -126,6 +127,30 @@ def test_zipf_is_that_of_the_sizes_of_clusters():
     softer = health(rows.astype(np.float32), zipf_clusters=9, zipf_temperature=1e6)
     assert softer.zipf_certainty < 0.2
     assert health(rows.astype(np.float32)[::4], zipf_clusters=100).zipf_kl is None  # below ten rows a cluster
+
+
+def test_rankme_and_lidar_are_of_the_projector_s_output_where_there_is_one():
+    first, second = two_views(60, 12)
+    projected = np.tanh(first[:, :5]) + 1
+    ranks = views_rank([projected, projected + np.float32(0.1) * first[:, :5]], 0.1, relative=True)
+    beside = views_rank([first, second], 0.1, relative=True)
+    plain = health(first, second, discriminant=beside).figures()
+    found = health(first, second, Projected(projected, 2, ranks), beside).figures()
+    assert found.pop("rankme") == pytest.approx(written_out(projected, projected)["rankme"], rel=1e-6)
+    assert found.pop("rankme_encoder") == plain.pop("rankme")
+    assert (found.pop("rankme_layer"), plain.pop("rankme_layer")) == (2, 0)
+    assert (found.pop("lidar"), found.pop("lidar_delta")) == (ranks.value, ranks.delta)
+    assert (found.pop("lidar_encoder"), found.pop("lidar_encoder_delta")) == (beside.value, beside.delta)
+    assert (plain.pop("lidar"), plain.pop("lidar_delta")) == (beside.value, beside.delta)
+    assert (found.pop("lidar_layer"), plain.pop("lidar_layer")) == (2, 0)
+    assert found == plain, "all other figures are of the encoder's output"
+    assert health(first, layer=1).figures()["rankme_layer"] == 1
+    broken = projected.copy()
+    broken[4, 1] = np.inf
+    whole = np.delete(projected, 4, axis=0)
+    found = health(first, second, Projected(broken, 2))
+    assert found.rankme == pytest.approx(written_out(whole, whole)["rankme"], rel=1e-6)
+    assert health(first, None, Projected(np.full_like(broken, np.nan), 2)).rankme is None
 
 
 def test_lidar_is_left_out_unless_views_are_given():

@@ -3,6 +3,7 @@ import pytest
 
 from battery.features import digit_features, four_rows
 from unlabeled.errors import UserError
+from unlabeled.evaluation import knn as module
 from unlabeled.evaluation.features import Features
 from unlabeled.evaluation.knn import knn
 
@@ -35,6 +36,25 @@ def test_knn_is_the_written_out_vote(k, temperature):
     assert (found.k, found.n_train, found.n_test, found.classes) == (k, 1200, 597, 10)
     assert found.interval[0] < found.value < found.interval[1]
     assert found.value > 0.9
+
+
+def test_several_k_in_one_pass_are_those_of_one_each(monkeypatch):
+    train, test = digit_features()
+    asked = (200, 5, 1, 2000, 5000)
+    each = {k: knn(train, test, k) for k in asked}
+    searches = []
+    whole = module.nearest_across
+    monkeypatch.setattr(module, "nearest_across", lambda *rest: searches.append(rest[4]) or whole(*rest))
+    found = knn(train, test, asked)
+    assert searches == [5000], "one search, of which the first k are those of every k"
+    assert [of.k for of in found.by_k] == [200, 5, 1, 1200]  # two are clipped to the 1200 training samples
+    for of in found.by_k:
+        one = each[of.k if of.k < 1200 else 2000]
+        assert (of.accuracy, of.interval, of.per_class, of.top5) == (one.value, one.interval, one.per_class, one.top5)
+        assert one.by_k == ()
+    assert {**vars(found), "by_k": ()} == vars(each[200])
+    assert found.value < max(of.accuracy for of in found.by_k), "the value is that of the first, not of the best"
+    assert knn(train, test, [7]) == knn(train, test, np.int64(7)) == knn(train, test, 7)
 
 
 def test_a_set_tested_on_itself_leaves_each_sample_out_of_its_own_vote():
@@ -90,6 +110,8 @@ def test_the_majority_is_what_a_constant_answer_reaches():
             "no test samples",
         ),
         (four_rows(), four_rows(), {"k": 0}, "got k = 0"),
+        (four_rows(), four_rows(), {"k": (5, -1)}, "got k = -1"),
+        (four_rows(), four_rows(), {"k": ()}, "got k = 0"),
         (four_rows(), four_rows(), {"temperature": 0.0}, "above 0, got 0.0"),
         (four_rows(), four_rows(), {"temperature": float("nan")}, "above 0, got nan"),
     ],

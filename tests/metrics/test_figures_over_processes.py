@@ -8,11 +8,12 @@ from battery.processes import run_in_processes
 from unlabeled.distributed import rank, world_size
 from unlabeled.evaluation.clustering import Clustering, clustering, random_clustering
 from unlabeled.evaluation.features import Features
-from unlabeled.evaluation.few_shot import few_shot
-from unlabeled.evaluation.health import health, views_rank
+from unlabeled.evaluation.few_shot import FewShot, few_shot
+from unlabeled.evaluation.health import Projected, health, views_rank
 from unlabeled.evaluation.knn import knn
 from unlabeled.evaluation.linear import linear
 from unlabeled.evaluation.retrieval import retrieval
+from unlabeled.evaluation.sanity import Sanity, sanity
 from unlabeled.metrics import spread
 from unlabeled.metrics.contingency import contingency
 from unlabeled.metrics.kmeans import kmeans
@@ -87,10 +88,22 @@ def protocols() -> dict[str, object]:
         "ranks": [match.median_rank, match.mean_reciprocal_rank, retrieval(test, test).mean_average_precision],
         "clustering": agreements(clustering(train, test, (8,), 2, 3)),
         "chance": agreements(random_clustering(train, test, (8,), 2)),
-        "few-shot": [(few := few_shot(train, test, 2, (2,), 5, 9, (3,), 2)).value, *vars(few.all_classes[0]).values()],
+        "few-shot": shots(few_shot(train, test, 2, (2,), 5, 9, (3, 6), 2)),
+        "several k": [each.accuracy for each in knn(train, test, (5, 1, 20)).by_k],
+        "sanity": glance(sanity(first, labels)),
         "lidar": views_rank([first, second, first + second]).value,
         "health": list(health(first, second, zipf_clusters=12).figures().values()),
+        "projected": list(health(first, second, Projected(second[:, :9] + 1, 2)).figures().values()),
     }
+
+
+def shots(found: FewShot) -> list[float]:
+    each = [(of.logistic, of.logistic_deviation, of.neighbours, *of.costs) for of in found.all_classes]
+    return [found.value, *(figure for figures in each for figure in figures)]
+
+
+def glance(found: Sanity) -> list[float]:
+    return [figure for each in vars(found).values() for figure in (each if isinstance(each, tuple) else (each,))]
 
 
 def agreements(found: Clustering) -> list[float]:

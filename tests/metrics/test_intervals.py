@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from unlabeled.metrics.intervals import of_mean, wilson
+from unlabeled.metrics.intervals import of_average, of_mean, wilson
 
 
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1))
@@ -38,3 +38,14 @@ def test_the_interval_of_a_mean_is_normal():
     expected = norm.interval(0.95, values.mean(), values.std(ddof=1) / 50**0.5)
     assert of_mean(values) == pytest.approx(expected)
     assert of_mean(np.array([0.3])) == (0.3, 0.3)
+
+
+def test_the_interval_of_an_average_covers_it_as_often_as_it_says():
+    """Two accuracies of different size and height: the average's interval holds the truth 95 times of 100."""
+    rng, truth, sizes = np.random.default_rng(0), np.array([0.9, 0.4]), np.array([60, 300])
+    held = 0
+    for right in rng.binomial(sizes, truth, (3000, 2)):
+        low, high = of_average(right / sizes, [wilson(*each) for each in zip(right, sizes, strict=True)])
+        held += low <= truth.mean() <= high
+    assert held / 3000 == pytest.approx(0.95, abs=0.015)
+    assert of_average([0.25], [(0.1, 0.5)]) == (0.1, 0.5)

@@ -8,9 +8,12 @@ from scipy.special import hyp0f1
 from unlabeled.metrics.spread import (
     alignment,
     dead_dimensions,
+    deviations,
     duplicates,
+    finite_rows,
     mean_cosine,
     nonfinite,
+    norms,
     spread,
     uniformity,
 )
@@ -77,6 +80,20 @@ def test_spread_of_an_isotropic_set_is_1():
     assert spread(np.concatenate([np.eye(12), -np.eye(12)])) == pytest.approx(1)
 
 
+@given(**shapes)
+def test_norms_and_deviations_are_numpy_s(count, width, seed):
+    (rows,) = drawn(count, width, seed)
+    wide = rows.astype(np.float64) + 100
+    lengths = np.linalg.norm(wide, axis=1)
+    assert norms(wide) == pytest.approx((lengths.mean(), lengths.std()), rel=1e-9, abs=1e-9)
+    np.testing.assert_allclose(deviations(wide), wide.std(axis=0), rtol=1e-9)
+
+
+def test_finite_rows_are_those_without_a_broken_value():
+    rows = np.array([[1, 2], [np.nan, 2], [1, np.inf], [3, 4]], np.float32)
+    assert finite_rows(rows).tolist() == [True, False, False, True] and finite_rows(rows[:0]).tolist() == []
+
+
 @pytest.mark.parametrize("dead", [0, 3, 7, 10])
 def test_dead_dimensions_are_counted_even_when_they_are_most(dead):
     (rows,) = drawn(300, 10, 0)
@@ -107,7 +124,7 @@ def test_too_few_rows_are_said():
     for figure in (uniformity, mean_cosine):
         with pytest.raises(ValueError, match="at least two rows, got 1"):
             figure(one)
-    for figure in (spread, dead_dimensions, lambda rows: alignment(rows, rows)):
+    for figure in (spread, dead_dimensions, norms, deviations, lambda rows: alignment(rows, rows)):
         with pytest.raises(ValueError, match="at least one"):
             figure(one[:0])
     with pytest.raises(ValueError, match=r"got \(1, 3\) and \(1, 2\)"):

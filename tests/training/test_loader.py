@@ -1,5 +1,6 @@
 """Chance is a function of the place: workers, resumes and processes change no tensor."""
 
+import multiprocessing
 import os
 import signal
 from itertools import islice
@@ -34,6 +35,18 @@ def test_workers_change_nothing(workers: int, straight: list[Any]) -> None:
     assert len(found) == 9
     for one, other in zip(straight, found, strict=True):
         assert torch.equal(one.views, other.views) and torch.equal(one.index, other.index)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_workers_start_whatever_python_starts_processes_by(straight: list[Any]) -> None:
+    """Python 3.14 starts a server on Linux, and macOS a new interpreter, by default: closures reach neither."""
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        found = next(batches(steps(), 0, 9, workers=1)).batch
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert torch.equal(found.views, straight[0].views)
 
 
 @pytest.mark.parametrize("start", [1, 4, 6])
@@ -149,3 +162,22 @@ def test_a_worker_that_the_system_ends_is_one_sentence() -> None:
 def test_nothing_readable_is_said() -> None:
     with pytest.raises(UserError, match="no sample of the data can be read"):
         steps(samples=Broken(set(range(48))))[0]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nothing_readable_is_one_sentence_wherever_it_is_met(workers: int) -> None:
+    with pytest.raises(UserError) as told:
+        next(batches(steps(samples=Broken(set(range(48)))), 0, 1, workers))
+    assert str(told.value).startswith("no sample of the data can be read") and "\n" not in str(told.value)
+
+
+class Faulty(Broken):
+    """A fault in how samples are read."""
+
+    def read(self, place: int, at_least: int | None) -> np.ndarray:
+        raise RuntimeError("a fault")
+
+
+def test_a_fault_in_a_worker_is_not_told_as_want_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="a fault"):
+        next(batches(steps(samples=Faulty(set())), 0, 1, workers=1))

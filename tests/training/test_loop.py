@@ -26,6 +26,13 @@ def test_the_loss_is_computed_in_the_precision_asked_for(precision: str, inside:
     assert seen == [inside]
 
 
+def test_a_method_that_steps_itself_has_the_precision_asked_for(tmp_path: Path) -> None:
+    one = session(hooks.Alternating, tmp_path / "run", steps=2, precision="64-true")
+    one.train()
+    assert {each.dtype for each in one.loop.module.parameters()} == {torch.float64}
+    assert all(line["loss"] > 0 for line in one.run.metrics())
+
+
 def test_the_learning_rate_follows_the_schedule(tmp_path: Path) -> None:
     """SGD without momentum moves by rate times gradient: the step is measured, not the number that is logged."""
     moved: list[float] = []

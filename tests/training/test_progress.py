@@ -42,3 +42,18 @@ def test_one_of_several_processes_says_it(rank: int, shown: bool, monkeypatch: p
 
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (0, 75, 4000)] == ["0:00", "1:15", "1:06:40"]
+
+
+def test_what_is_soon_over_leaves_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock says 0 at the start and a second more at every look: at 4 s nothing, at 5 s the line."""
+    terminal = on_a_terminal(monkeypatch)
+    with Progress("labelling", 9, "samples", patience=5.0) as line:
+        for done in range(1, 5):
+            line.update(done)
+        assert terminal.getvalue() == ""
+        line.update(5)
+    assert terminal.getvalue().startswith("\r\033[Klabelling 5/9") and terminal.getvalue().endswith("\r\033[K")
+    quiet = on_a_terminal(monkeypatch)
+    with Progress("labelling", 9, "samples", patience=5.0) as line:
+        line.update(1)
+    assert quiet.getvalue() == "", "nothing was drawn, so nothing is wiped"

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from unlabeled.training.schedules import cosine
+from unlabeled.training.schedules import DECAYS, cosine, drops
 
 
 def test_cosine_at_its_corners() -> None:
@@ -29,3 +29,27 @@ def test_cosine_without_warm_up_starts_at_its_height() -> None:
 def test_cosine_refuses(steps: int, warmup: int) -> None:
     with pytest.raises(ValueError, match="cosine takes"):
         cosine(steps, warmup)
+
+
+def test_drops_are_the_published_ones() -> None:
+    """SeLa: epochs 150, 300, 350 of 400 on ImageNet, 240 and 320 of 400 on CIFAR; 30, 60, 80 of 90 with rotations."""
+    for name, epochs, published in (
+        ("three-drops", 400, (150, 300, 350)),
+        ("two-drops", 400, (240, 320)),
+        ("thirds", 90, (30, 60, 80)),
+    ):
+        factor = DECAYS[name](epochs * 7, 0)  # type: ignore[index]
+        for epoch in range(epochs):
+            expected = 0.1 ** sum(epoch >= at for at in published)
+            assert factor(7 * epoch) == pytest.approx(expected, rel=1e-12), (name, epoch)
+
+
+def test_drops_warm_up_from_nothing() -> None:
+    factor = drops((0.5,), 100, 10)
+    assert [factor(step) for step in (0, 5, 10, 49, 50)] == [0, 0.5, 1, 1, pytest.approx(0.1)]
+
+
+@pytest.mark.parametrize(("at", "steps", "warmup"), [((0.0,), 10, 0), ((1.5,), 10, 0), ((0.5,), 0, 0), ((0.5,), 4, 5)])
+def test_drops_refuses(at: tuple[float, ...], steps: int, warmup: int) -> None:
+    with pytest.raises(ValueError, match="drops takes"):
+        drops(at, steps, warmup)

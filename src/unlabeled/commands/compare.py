@@ -18,6 +18,7 @@ FIT = 0.95
 
 BETTER = {
     "rankme": "higher",
+    "rankme_encoder": "higher",
     "alpha": "nearer to 1",
     "alignment": "lower",
     "uniformity": "lower",
@@ -27,7 +28,6 @@ BETTER = {
     "participation_ratio": "higher",
     "top_variance_share": "lower",
     "zipf_kl": "lower",
-    "lidar": "higher",
 }
 """The label-free figures that runs are ranked by where `evaluate health` gives them, and which way each is better."""
 
@@ -108,14 +108,18 @@ def compare(
     Raises:
         UserError: no run, a run given twice, a folder that is no run or has no encoder, or data that does not fit.
     """
-    from unlabeled.commands.health import health_of
-    from unlabeled.commands.load import data_of
+    from unlabeled.commands.health import Looks, health_of
+    from unlabeled.commands.load import data_of, projector_layers
 
     folders = _opened(runs)
+    bare = [folder for folder in folders if not projector_layers(folder)]
+    looks = Looks(limit, layer=0 if bare else None, seed=seed)
+    looks.check()
     samples, tested = data_of(folders[0], data, labels)
     given = test is not None or labels is not None
     accuracies, problem = _accuracies(folders, samples, tested, test, test_labels, seed, given)
-    healths = [health_of(folder, samples, limit, seed).figures() for folder in folders]
+    judged = [health_of(folder, samples, looks) for folder in folders]
+    healths = [each.figures() for each in judged]
     named = [name for name in BETTER if any(name in health for health in healths)]
     scores = {name: [_goodness(name, health) for health in healths] for name in named}
     if accuracies is not None:
@@ -134,8 +138,8 @@ def compare(
         correlation=_correlation(scores, len(folders), seed),
         better={name: BETTER.get(name, "higher") for name in scores},
         data=samples.place,
-        samples=min(limit, len(samples)),
-        notes=_notes(folders, data is None, problem),
+        samples=judged[0].sanity.n,
+        notes=[*_notes(folders, data is None, problem), _ranked_by(bare)],
         seed=seed,
     )
 
@@ -172,7 +176,7 @@ def _accuracies(
     from unlabeled.errors import UserError
     from unlabeled.evaluation.knn import knn
     from unlabeled.evaluation.raw import raw_features
-    from unlabeled.evaluation.split import matched, split
+    from unlabeled.evaluation.split import matched, pair_of
 
     if samples.classes is None and not given:
         return None, "The data has no labels, so that the runs are ranked without."
@@ -182,8 +186,7 @@ def _accuracies(
         tested = None if tested is None else matched(samples, tested)
 
         def protocol(features_of: Any) -> Any:
-            rows = features_of(samples), None if tested is None else features_of(tested)
-            return knn(*split(*rows, seed))
+            return knn(*pair_of(features_of, samples, tested, seed))
 
         raw = protocol(lambda of: raw_features(of, kind.raw)).value
         found = []
@@ -228,6 +231,13 @@ def _correlation(scores: dict[str, list[float | None]], count: int, seed: int) -
             if agreement is not None:
                 found[name] = asdict(agreement)
     return found
+
+
+def _ranked_by(bare: "list[Run]") -> str:
+    """What rankme is of, given the runs that keep no projector."""
+    if not bare:
+        return "rankme is of the projectors' outputs, rankme_encoder of the encoders'."
+    return f"rankme is of the encoders' outputs, for {bare[0].path} keeps no projector."
 
 
 def _notes(folders: "list[Run]", own_data: bool, problem: str) -> list[str]:

@@ -34,6 +34,7 @@ def embed(
     data: Any = None,
     *,
     out: str | PathLike[str],
+    layer: int = 0,
     overwrite: bool = False,
     devices: int = 1,
 ) -> Embedded:
@@ -48,11 +49,12 @@ def embed(
         run: the run's folder.
         data: any samples; by default the run's own data.
         out: a file whose name ends in .parquet, .npy or .npz.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         overwrite: replace a file that is there already.
         devices: processes on this machine, one a device, which share the work; under torchrun leave it out.
 
     Raises:
-        UserError: the file's ending is another, it exists, nothing can be read, or there are no such devices.
+        UserError: the file's ending is another, it exists, nothing can be read, or there is no such layer or device.
     """
     from unlabeled.commands.load import data_of, load
     from unlabeled.commands.output import new_file
@@ -61,14 +63,16 @@ def embed(
     from unlabeled.training.launching import join
 
     file = new_file(out, tuple(WRITERS), overwrite)
+    if file.suffix.lower() == ".npy":
+        new_file(file.with_suffix(".csv"), (".csv",), overwrite)
     folder = Run.open(run)
     join(devices)
-    encoder = load(folder.path)
+    encoder = load(folder.path, layer)
     samples = data_of(folder, data)[0]
     features = encoder.features(samples, labelled=False)
     names = [samples.names[place] for place in features.ids]
     on_first(lambda: _write(file, names, features))
-    skipped = [(each.path, each.reason) for each in samples.skipped] + _unread(samples, features.ids)
+    skipped = [(each.path, each.reason) for each in samples.skipped] + unread(samples, features.ids)
     return Embedded(
         file=str(file),
         samples=len(names),
@@ -88,7 +92,7 @@ def _write(file: Path, names: list[str], features: "Features") -> None:
         write_atomically(file.with_suffix(".csv"), lambda beside: _write_names(beside, names, features.ids))
 
 
-def _unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:
+def unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:
     """The samples that have no row, read once more for the reason."""
     from unlabeled.errors import Unreadable
 

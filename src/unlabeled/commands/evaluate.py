@@ -2,10 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from unlabeled.commands.fitted import finetune, linear_sgd
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
+from unlabeled.commands.learnt_labels import labels as learnt_labels
+from unlabeled.commands.probes import probes
+from unlabeled.commands.transfer import transfer
+
+if TYPE_CHECKING:
+    from unlabeled.evaluation.features import Features
+    from unlabeled.evaluation.few_shot import FewShot
 
 __all__ = ["PROTOCOLS", "Evaluated", "Healthy", "evaluate", "health"]
 
@@ -17,9 +25,11 @@ def knn(
     test: Any = None,
     labels: PathText | None = None,
     test_labels: PathText | None = None,
-    k: int = 20,
+    k: tuple[int, ...] = (20,),
     temperature: float = 0.07,
+    layer: int = 0,
     seed: int = 0,
+    devices: int = 1,
 ) -> Evaluated:
     """Classify test samples by their nearest neighbours among the training samples, weighted by similarity.
 
@@ -31,13 +41,15 @@ def knn(
         test: labelled samples to test on; by default a fifth of the data, split by the seed.
         labels: a CSV with columns path,label for the data.
         test_labels: the same for the test samples.
-        k: neighbours that vote, at least 1.
+        k: neighbours that vote, at least 1; of several, the value is that of the first.
         temperature: of the vote's weights exp(similarity / temperature), above 0.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split.
+        devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.evaluation.knn import knn as protocol
 
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer, devices)
     return asked.evaluate("knn", "accuracy", partial(protocol, k=k, temperature=temperature))
 
 
@@ -48,7 +60,9 @@ def linear(
     test: Any = None,
     labels: PathText | None = None,
     test_labels: PathText | None = None,
+    layer: int = 0,
     seed: int = 0,
+    devices: int = 1,
 ) -> Evaluated:
     """Fit a linear classifier on frozen representations, its penalty chosen on a tenth of the training samples.
 
@@ -60,11 +74,13 @@ def linear(
         test: labelled samples to test on; by default a fifth of the data, split by the seed.
         labels: a CSV with columns path,label for the data.
         test_labels: the same for the test samples.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split and of the validation samples.
+        devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.evaluation.linear import linear as protocol
 
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer, devices)
     return asked.evaluate("linear", "accuracy", partial(protocol, seed=seed))
 
 
@@ -76,7 +92,9 @@ def retrieval(
     labels: PathText | None = None,
     test_labels: PathText | None = None,
     k: tuple[int, ...] = (1, 5, 10, 20, 50),
+    layer: int = 0,
     seed: int = 0,
+    devices: int = 1,
 ) -> Evaluated:
     """Order training samples by similarity to each test sample: recall at k, mean average precision, ranks.
 
@@ -90,11 +108,13 @@ def retrieval(
         labels: a CSV with columns path,label for the data.
         test_labels: the same for the test samples.
         k: how far down the list is looked for a sample of the query's class, each at least 1.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split.
+        devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.evaluation.retrieval import retrieval as protocol
 
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer, devices)
     return asked.evaluate("retrieval", f"recall_at_{min(k, default=1)}", partial(protocol, k=k))
 
 
@@ -108,7 +128,9 @@ def clustering(
     clusters: tuple[int, ...] = (100,),
     seeds: int = 5,
     restarts: int = 10,
+    layer: int = 0,
     seed: int = 0,
+    devices: int = 1,
 ) -> Evaluated:
     """Cluster representations without labels, and see whether the clusters are the classes: Hungarian, NMI, AMI, ARI.
 
@@ -123,14 +145,16 @@ def clustering(
         clusters: numbers of clusters beside the number of classes, each at least 1.
         seeds: draws that each figure is the mean of, at least 1.
         restarts: k-means++ starts of each, at least 1; the best is kept.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split and of the draws.
+        devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.evaluation.clustering import clustering as protocol
     from unlabeled.evaluation.clustering import random_clustering
 
     found = partial(protocol, clusters=clusters, seeds=seeds, restarts=restarts, seed=seed)
     guess = partial(random_clustering, clusters=clusters, seeds=seeds, seed=seed)
-    asked = Labelled(run, data, test, labels, test_labels, seed)
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer, devices)
     return asked.evaluate("clustering", "matched_accuracy", found, guess)
 
 
@@ -148,7 +172,10 @@ def few_shot(
     per_class: tuple[int, ...] = (1, 5),
     draws: int = 5,
     cost: float = 1.0,
+    subsets: PathText | None = None,
+    layer: int = 0,
     seed: int = 0,
+    devices: int = 1,
 ) -> Evaluated:
     """Classify from a handful of samples a class: in episodes of a few classes, and among all classes.
 
@@ -166,23 +193,42 @@ def few_shot(
         episodes: at least 2.
         per_class: training samples of each class where all classes are told apart, each number at least 1.
         draws: of these samples, at least 1.
-        cost: C of the logistic regression that learns from these samples; fixed, for they cannot choose it.
+        cost: C of the logistic regression that learns from these samples where they are below 5, too few to choose it.
+        subsets: a run whose few-shot kept what it drew, or that file (evaluations/few-shot.npz), to take the same
+            samples; drawn from the same data with the same numbers.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last.
         seed: of the split and of the draws.
+        devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.evaluation.few_shot import few_shot as protocol
+    from unlabeled.evaluation.subsets import Sizes, Subsets, draw, keep
+    from unlabeled.run import Run
 
-    found = partial(protocol, ways=ways, shots=shots, queries=queries, episodes=episodes, seed=seed)
-    asked = Labelled(run, data, test, labels, test_labels, seed)
-    metric = f"accuracy_{ways}_way_{min(shots, default=1)}_shot"
-    return asked.evaluate("few-shot", metric, partial(found, per_class=per_class, draws=draws, cost=cost))
+    asked = Labelled(run, data, test, labels, test_labels, seed, layer, devices)
+    sizes = Sizes(ways, tuple(shots), queries, episodes, tuple(per_class), draws)
+    drawn = [] if subsets is None else [Subsets.read(subsets, sizes)]
+
+    def learn(train: "Features", tested: "Features") -> "FewShot":
+        if not drawn:
+            drawn.append(draw(train, tested, sizes, seed))  # every encoder meets the same
+        return protocol(train, tested, **vars(sizes), cost=cost, seed=seed, subsets=drawn[0])
+
+    result = asked.evaluate("few-shot", f"accuracy_{ways}_way_{min(shots, default=1)}_shot", learn)
+    keep(Run.open(run).path, drawn[0])
+    return result
 
 
 PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "knn": knn,
     "linear": linear,
+    "linear-sgd": linear_sgd,
+    "finetune": finetune,
+    "transfer": transfer,
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
+    "probes": probes,
+    "labels": learnt_labels,
     "health": health,
 }
 """Protocol to function."""

@@ -227,10 +227,11 @@ def _write_timm(run: "Run", module: "nn.Module", batch: "Tensor", file: Path) ->
             said = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
             pool = f".mean({axes})" if axes else ""
             return found, f"timm.create_model({name!r}, {said}, checkpoint_path={{file}}).eval()(images){pool}"
-    small = ", whose stem was made small for small views," if hasattr(network, "maxpool") else ""
+    residual = hasattr(network, "maxpool")
+    changed = " (small views make its stem small, --network.width-multiplier all its widths)" if residual else ""
     raise UserError(
-        f"timm.create_model cannot build the {name} of {run.path}{small} as it is; use --format safetensors or onnx, "
-        "or train with --network.stem standard."
+        f"timm.create_model cannot build the {name} of {run.path} as it is{changed}; use --format safetensors or onnx, "
+        "or train with --network.stem standard and no width multiplier."
     )
 
 

@@ -6,7 +6,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unlabeled.commands.load import Encoder
     from unlabeled.evaluation.features import Features
+    from unlabeled.evaluation.sanity import Sanity
+    from unlabeled.run import Run
 
 PathText = str | PathLike[str]
 Protocol = Callable[["Features", "Features"], Any]
@@ -31,6 +34,9 @@ class Evaluated:
         split: where the test samples come from.
         details: all else that the protocol says.
         baseline_details: the same for each baseline.
+        layer: where the representations come from: 0 the encoder's output, k the k-th layer of its projector.
+        sanity: the trained encoder's representations of the data at a glance.
+        test_sanity: those of the test samples, where these are other data.
     """
 
     protocol: str
@@ -45,6 +51,9 @@ class Evaluated:
     split: str
     details: dict[str, Any]
     baseline_details: dict[str, dict[str, Any]]
+    layer: int = 0
+    sanity: "Sanity | None" = None
+    test_sanity: "Sanity | None" = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Labelled:
         labels: a CSV for the data.
         test_labels: the same for the test samples.
         seed: of the split.
+        layer: where representations come from, as `--layer` has it: -1 is the projector's last.
+        devices: processes on this machine that share the work.
     """
 
     run: PathText
@@ -66,6 +77,8 @@ class Labelled:
     labels: PathText | None
     test_labels: PathText | None
     seed: int
+    layer: int = 0
+    devices: int = 1
 
     def evaluate(self, name: str, metric: str, protocol: Protocol, guess: Protocol | None = None) -> Evaluated:
         """Run a protocol on the trained encoder, on the random one and on the raw input, on one split.
@@ -76,56 +89,131 @@ class Labelled:
             protocol: called for each.
             guess: another baseline, `random_labels`, which does not look at embeddings.
         """
-        from unlabeled.commands.load import data_of, load, random_encoder
-        from unlabeled.evaluation.raw import raw_features
-        from unlabeled.evaluation.split import split
-        from unlabeled.run import Run
-
-        folder = Run.open(self.run)
-        trained = load(folder.path)
-        samples, tested = data_of(folder, self.data, self.labels)
-        if self.test is not None:
-            tested = trained.modality.open(self.test, self.test_labels)
-        tested = _matched(samples, tested)
-        how: dict[str, Callable[[Any], Features]] = {
-            "trained": trained.features,
-            "random_encoder": random_encoder(folder).features,
-            "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
-        }
+        opened = self.opened()
         results = {}
-        for which, features_of in how.items():
-            train = features_of(samples)
-            test = train if tested is samples else None if tested is None else features_of(tested)
-            pair = split(train, test, self.seed)
+        for which, features_of in opened.ways().items():
+            pair = opened.pair(features_of, self.seed)
             results[which] = protocol(*pair)
         if guess is not None:
             results["random_labels"] = guess(*pair)
-        details = {which: asdict(result) for which, result in results.items()}
-        ours = details.pop("trained")
-        result = Evaluated(
-            protocol=name,
-            run=str(folder.path),
-            metric=metric,
-            value=ours.pop("value"),
-            interval=ours.pop("interval"),
-            baselines={which: detail["value"] for which, detail in details.items()},
-            n_train=ours.pop("n_train"),
-            n_test=ours.pop("n_test"),
-            seed=self.seed,
-            split="a fifth of the data" if tested is None else "given",
-            details=ours,
-            baseline_details=details,
-        )
-        folder.keep_evaluation(name, result)
-        return result
+        return kept(opened.folder, name, metric, results, self.seed, opened.split, opened)
+
+    def opened(self) -> "Opened":
+        """Everything that the flags name.
+
+        Raises:
+            UserError: whatever of it cannot be opened.
+        """
+        from unlabeled.commands.load import data_of, load, random_encoder
+        from unlabeled.errors import in_range
+        from unlabeled.evaluation.split import matched
+        from unlabeled.run import Run
+        from unlabeled.training.launching import join
+
+        in_range(seed=(self.seed, 0))
+        folder = Run.open(self.run)
+        join(self.devices)
+        trained = load(folder.path, self.layer)
+        samples, tested = data_of(folder, self.data, self.labels)
+        if self.test is not None:
+            tested = trained.modality.open(self.test, self.test_labels)
+        tested = None if tested is None else matched(samples, tested)
+        return Opened(folder, trained, random_encoder(folder, self.layer), samples, tested)
 
 
-def _matched(samples: Any, tested: Any) -> Any:
-    """Test samples with the classes of the data; the data itself where they are the same, so that ids leave one out."""
-    from unlabeled.evaluation.split import matched
+@dataclass(frozen=True)
+class Opened:
+    """What a labelled protocol works on.
 
-    if tested is None:
-        return None
-    if tested.fingerprint() == samples.fingerprint():
-        return samples
-    return matched(samples, tested)
+    Args:
+        folder: the run.
+        trained: its encoder.
+        random: the same network before training.
+        samples: labelled.
+        tested: labelled test samples, with the classes of `samples`; None where a part of `samples` is tested on.
+    """
+
+    folder: "Run"
+    trained: "Encoder"
+    random: "Encoder"
+    samples: Any
+    tested: Any
+
+    @property
+    def split(self) -> str:
+        """Where the test samples come from."""
+        return "a fifth of the data" if self.tested is None else "given"
+
+    def ways(self) -> "dict[str, Callable[[Any], Features]]":
+        """How the trained encoder and each baseline turn samples into features."""
+        from unlabeled.evaluation.raw import raw_features
+
+        return {
+            "trained": self.trained.features,
+            "random_encoder": self.random.features,
+            "raw_input": lambda samples: raw_features(samples, self.trained.modality.raw),
+        }
+
+    def pair(self, features_of: Callable[[Any], "Features"], seed: int) -> "tuple[Features, Features]":
+        """The rows to learn from and the rows to test on, of one way to make features."""
+        from unlabeled.evaluation.split import pair_of
+
+        return pair_of(features_of, self.samples, self.tested, seed)
+
+
+def kept(
+    folder: "Run",
+    name: str,
+    metric: str,
+    results: dict[str, Any],
+    seed: int,
+    split: str,
+    opened: Opened | None = None,
+) -> Evaluated:
+    """The result of a protocol, kept with the run in place of the one before.
+
+    Args:
+        folder: the run.
+        name: of the protocol.
+        metric: what its value is.
+        results: dataclasses with `value`, `interval`, `n_train`, `n_test` and all else that the protocol says:
+            "trained", and each baseline by its name.
+        seed: of the split.
+        split: where the test samples come from.
+        opened: what it worked on, where that was one data set, so that its representations are told at a glance.
+    """
+    details = {which: asdict(result) for which, result in results.items()}
+    ours = details.pop("trained")
+    layer = 0 if opened is None else opened.trained.layer
+    several = opened is not None and opened.tested is not None and opened.tested is not opened.samples
+    result = Evaluated(
+        protocol=name,
+        run=str(folder.path),
+        metric=metric,
+        value=ours.pop("value"),
+        interval=ours.pop("interval"),
+        baselines={which: detail["value"] for which, detail in details.items()},
+        n_train=ours.pop("n_train"),
+        n_test=ours.pop("n_test"),
+        seed=seed,
+        split=split,
+        details=ours,
+        baseline_details=details,
+        layer=layer,
+        sanity=None if opened is None else _sanity(opened.trained, opened.samples),
+        test_sanity=_sanity(opened.trained, opened.tested) if opened is not None and several else None,
+    )
+    folder.keep_evaluation(kept_as(name, layer), result)
+    return result
+
+
+def _sanity(encoder: "Encoder", samples: Any) -> "Sanity":
+    from unlabeled.evaluation.sanity import sanity
+
+    features = encoder.features(samples)
+    return sanity(features.embeddings, features.labels)
+
+
+def kept_as(protocol: str, layer: int) -> str:
+    """The name of a result among the run's evaluations: that of one layer does not take the place of another's."""
+    return f"{protocol}-layer{layer}" if layer else protocol

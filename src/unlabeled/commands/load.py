@@ -1,20 +1,26 @@
 """`unlabeled.load`: a finished run's encoder, ready to embed."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from unlabeled import chance, methods
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
-from unlabeled.evaluation.features import Features, cached, key_of, key_of_weights
+from unlabeled.evaluation.features import Block, Features, cached, key_of, key_of_weights
 from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.settings import MEMORY, Settings
+
+ROWS = 4096
+"""Rows of the encoder's output that go through the projector at once."""
 
 
 class Encoder:
@@ -24,16 +30,30 @@ class Encoder:
         module: weights filled.
         description: encoder.json.
         cache: the folder of cached features, or None.
+        head: the layers of the projector that its representations come out of, weights filled; by default none, and
+            they are the encoder's output.
     """
 
-    def __init__(self, module: nn.Module, description: dict[str, Any], cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        description: dict[str, Any],
+        cache: Path | None = None,
+        head: nn.Sequential | None = None,
+    ) -> None:
         self.module, self.description, self.cache = module, description, cache
+        self.head = nn.Sequential() if head is None else head
         self.modality = modality(description["modality"])
         self.size: int = description["image_size"]
         self.view = self.modality.plain(self.size)
         represent = getattr(module, "represent") if description["represents"] else None  # noqa: B009
-        self._encode = encode_with(module, represent)
+        self._encode, self._project = encode_with(module, represent), encode_with(self.head)
         self._weights = key_of_weights(module.state_dict())
+
+    @property
+    def layer(self) -> int:
+        """Where its representations come from: 0 the encoder's output, k the projector's k-th layer."""
+        return len(self.head)
 
     @property
     def batch(self) -> int:
@@ -41,9 +61,23 @@ class Encoder:
         return max(16, min(256, 2**22 // (3 * self.size**2)))
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
-        """Representations of samples in the plain view, or in a method's views; see `evaluation.extraction.extract`."""
+        """The encoder's output, before the head, of samples in the plain view or in a method's views.
+
+        See `evaluation.extraction.extract`; `projected` takes the rows on.
+        """
         views = self.view if views is None else views
         return extract(self._encode, samples, views, max(1, 2 * self.batch // max(2, views.count)), seed)
+
+    def projected(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the encoder's output, float32 (N, D), as they come out of the head, float32 (N, P)."""
+        if not self.layer:
+            return rows
+        return np.concatenate([self._through_head(rows[start : start + ROWS]) for start in range(0, len(rows), ROWS)])
+
+    @torch.inference_mode()
+    def _through_head(self, rows: np.ndarray) -> np.ndarray:
+        out: np.ndarray = self._project(torch.tensor(rows)).float().cpu().numpy()
+        return out
 
     def features(self, samples: Any, labelled: bool = True) -> Features:
         """Representations in the plain view, computed once and kept with the run.
@@ -53,12 +87,21 @@ class Encoder:
             labelled: with the samples' labels, and without the samples that have none where others have.
         """
         if self.cache is None:
-            features = self.extract(samples).features()
+            found = self.extract(samples).features()
+            features = replace(found, embeddings=self.projected(found.embeddings))
         else:
-            key = key_of(self._weights, str(self.size), samples.fingerprint())
+            parts = [self._weights, str(self.size), samples.fingerprint()]
             make = partial(extract_blocks, self._encode, samples, self.view, self.batch)
-            features = cached(self.cache, key, make)
+            features = cached(self.cache, key_of(*parts), make)
+            if self.layer:
+                parts += [key_of_weights(self.head.state_dict()), f"layer {self.layer}"]
+                features = cached(self.cache, key_of(*parts), partial(self._projected_blocks, features))
         return features.of(samples) if labelled else features
+
+    def _projected_blocks(self, features: Features) -> Iterator[Block]:
+        for start in range(0, len(features.ids), ROWS):
+            rows = slice(start, start + ROWS)
+            yield Block([self._through_head(features.embeddings[rows])], features.ids[rows], [])
 
     def embed(self, data: Any) -> np.ndarray:
         """Representations of anything the run's modality can open, and of a list of paths.
@@ -76,44 +119,84 @@ class Encoder:
         extracted = self.extract(samples)
         for path, reason in [(s.path, s.reason) for s in samples.skipped] + extracted.unreadable:
             raise UserError(f"{path} cannot be read ({reason}); leave it out, or use `unlabeled embed`.")
-        return extracted.views[0]
+        return self.projected(extracted.views[0])
 
 
-def load(run: str | PathLike[str]) -> Encoder:
+def load(run: str | PathLike[str], layer: int = 0) -> Encoder:
     """The encoder of a run, or of a file that `unlabeled export --format safetensors` wrote.
 
     Args:
         run: the run's folder, what `pretrain` returned, or the file.
+        layer: where representations come from: 0 the encoder's output, k the k-th layer of the projector that the
+            method put on it for training, -1 that projector's last layer.
 
     Raises:
-        UserError: the folder is not a run, or has no encoder yet; the file is another.
+        UserError: the folder is not a run, or has no encoder or no such layer; the file is another.
     """
     if Path(run).is_file():
         from unlabeled.commands.packed import unpack
 
+        if layer:
+            raise UserError(
+                f"{run} holds an encoder alone, and layer {layer} is its projector's; give the run's folder."
+            )
         return unpack(Path(run).read_bytes(), run)
     folder = Run.open(run)
-    encoder = random_encoder(folder)
+    module, projector = _untrained(folder, layer)
     try:
-        encoder.module.load_state_dict(folder.weights())
+        module.load_state_dict(folder.weights())
+        if len(projector):
+            projector.load_state_dict(folder.projector_weights())
     except RuntimeError:
         raise UserError(f"the weights of {folder.path} do not fit what its encoder.json describes.") from None
-    return Encoder(encoder.module, encoder.description, folder.path / "features")
+    return _encoder(folder, module, projector, layer)
 
 
-def random_encoder(folder: Run) -> Encoder:
+def random_encoder(folder: Run, layer: int = 0) -> Encoder:
     """The encoder of a run as it was before training: the baseline of the same architecture, from the run's seed.
 
+    Args:
+        folder: the run.
+        layer: as of `load`; the projector too is as it was before training.
+
     Raises:
-        UserError: the folder is not a run, or has no encoder yet.
+        UserError: the folder is not a run, or has no encoder or no such layer.
     """
+    return _encoder(folder, *_untrained(folder, layer), layer)
+
+
+def projector_layers(folder: Run) -> int:
+    """How many layers the run's projector has; 0 where none is kept."""
+    return int(folder.description().get("projector_layers", 0))
+
+
+def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
+    """What the run's weights fill: the encoder (or the method, where it represents), and the projector if it is needed.
+
+    Raises:
+        UserError: the run has no such layer.
+    """
+    count = projector_layers(folder)
+    if layer and not count:
+        raise UserError(
+            f"{folder.path} keeps no projector, so that there is no layer {layer}: its method has none, or an older "
+            "version trained it; leave out --layer."
+        )
+    if not -1 <= layer <= count:
+        raise UserError(f"the projector of {folder.path} has {count} layers; --layer takes -1 to {count}, got {layer}.")
     config, description = folder.config(), folder.description()
     kind = modality(description["modality"])
     chance.seed_torch(config["seed"], chance.INITIALISATION)
     module = kind.encoder(description["encoder"], description["image_size"], **description["network"])
-    if description["represents"]:
-        module = methods.find(description["method"])(encoder=module, **Settings.of(config).arguments)
-    return Encoder(module, description, folder.path / "features")
+    if not layer and not description["represents"]:
+        return module, nn.Sequential()
+    method = methods.find(description["method"])(encoder=module, **Settings.of(config).arguments)
+    return (method, nn.Sequential()) if description["represents"] else (module, method.projector)
+
+
+def _encoder(folder: Run, module: nn.Module, projector: nn.Sequential, layer: int) -> Encoder:
+    head = projector if layer == -1 else projector[:layer]
+    return Encoder(module, folder.description(), folder.path / "features", head)
 
 
 def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = None) -> tuple[Any, Any]:

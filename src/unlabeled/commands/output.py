@@ -1,4 +1,4 @@
-"""The file that a verb is asked to write: looked at before anything is computed."""
+"""The file or folder that a verb is asked to write: looked at before anything is computed."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -26,3 +26,24 @@ def new_file(out: str | PathLike[str], endings: Sequence[str], overwrite: bool) 
     if not file.parent.is_dir():
         raise UserError(f"there is no folder {file.parent}; make it, or choose another --out.")
     return file
+
+
+def new_folder(asked: str | PathLike[str], flag: str, overwrite: bool) -> Path:
+    """A folder that files may be written to; it is not made yet.
+
+    Args:
+        asked: what was asked for.
+        flag: the flag it was asked for with.
+        overwrite: whether files that are there may be replaced.
+
+    Raises:
+        UserError: something else of that name, files that are there, or no folder to make it in.
+    """
+    folder = Path(asked)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{flag} {folder} is no folder; give another.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UserError(f"{folder} holds files already; choose another {flag}, or add --overwrite.")
+    if not folder.parent.is_dir():
+        raise UserError(f"there is no folder {folder.parent}; make it, or choose another {flag}.")
+    return folder

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from unlabeled.training.pretraining import Session
@@ -28,7 +28,7 @@ class Pretrained:
         seconds: of training, all calls together.
         samples_per_second: of this call.
         loss: mean over the last steps.
-        health: label-free figures of the encoder on the data.
+        health: label-free figures of the encoder on the data, those of `evaluate health`.
         finished: whether the run reached its last step.
         seed: of the run.
     """
@@ -146,7 +146,7 @@ def pretrain(
         precision=precision,
         views=views or {},
         network=network or {},
-        arguments=arguments,
+        arguments={name: place(value) if name in _paths(method) else value for name, value in arguments.items()},
     )
     execution = Execution(*processes(devices, num_nodes), workers, max_time, checkpoint_seconds, compile, tensorboard)
     settings = asked.resumed(Run.open(out)) if resume else asked
@@ -159,6 +159,14 @@ def pretrain(
     _announce(session)
     session.train()
     return _result(session)
+
+
+def _paths(method: str) -> set[str]:
+    """The method's own arguments that are paths, which are kept so that they mean the same from any folder."""
+    from unlabeled.methods import find
+
+    hints = get_type_hints(find(method).__init__)  # type: ignore[misc]
+    return {name for name, hint in hints.items() if PathLike in {get_origin(each) or each for each in get_args(hint)}}
 
 
 def _announce(session: "Session") -> None:
@@ -181,10 +189,10 @@ def _announce(session: "Session") -> None:
 
 def _result(session: "Session") -> Pretrained:
     """The run in figures; its health is measured over at most 2,000 samples, by all processes together."""
-    from unlabeled.commands.health import health_of
+    from unlabeled.commands.health import Looks, health_of
 
     loop, samples, seed = session.loop, session.samples, session.settings.seed
-    health = health_of(session.run, samples, 2000, seed).figures()
+    health = health_of(session.run, samples, Looks(limit=2000, seed=seed)).figures()
     last = session.run.metrics()  # a run that had ended before has seen no loss in this call
     return Pretrained(
         run=str(session.run.path),

@@ -161,7 +161,7 @@ def _results(
     results, notes = folder.evaluations(), []
     if samples is None:
         return results, [] if results else ["Nothing was evaluated while the data was there."]
-    if not any("value" in each for each in results):
+    if not any("value" in each and not each.get("layer") for each in results):
         if samples.labels is None:
             notes.append(
                 "The data has no labels; evaluate on data that has some: unlabeled evaluate knn RUN --data PATH."
@@ -173,7 +173,7 @@ def _results(
                 results.append(as_kept(knn(folder.path, data=data, labels=labels)))
             except UserError as problem:
                 notes.append(f"k-NN is not there: {problem}")
-    if not any(each["protocol"] == "health" for each in results):
+    if not any(each["protocol"] == "health" and not each.get("layer") for each in results):
         try:
             results.append(as_kept(health(folder.path, data=data, limit=HEALTH)))
         except UserError as problem:

@@ -156,19 +156,15 @@ def _write_sheet(
     found: dict[int, list[tuple[int, float]]],
     title: str,
 ) -> None:
-    from unlabeled.errors import Unreadable
-    from unlabeled.reports.sheet import SIDE, Cell, Row, contact_sheet
+    from unlabeled.reports.sheet import Row, cell_of, contact_sheet
     from unlabeled.training.checkpoints import write_atomically
 
-    def cell(source: Any, place: int, heading: str) -> Cell:
-        try:
-            picture = encoder.modality.thumbnail(source.read(place, SIDE), SIDE)
-        except Unreadable:  # its representation was kept, but the file has gone since
-            picture = np.full((SIDE, SIDE, 3), 200, np.uint8)
-        return Cell(picture, heading, source.names[place])
-
+    small = encoder.modality.thumbnail
     rows = [
-        Row(cell(queries, query, "query"), [cell(samples, place, f"{value:.3f}") for place, value in near[:ACROSS]])
+        Row(
+            cell_of(queries, query, "query", small),
+            [cell_of(samples, place, f"{value:.3f}", small) for place, value in near[:ACROSS]],
+        )
         for query, near in list(found.items())[:ROWS]
     ]
     note = f"cosine similarity; samples compared: {len(samples):,} of {samples.place}"

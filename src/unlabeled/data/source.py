@@ -70,7 +70,7 @@ def settled(source: str | os.PathLike[str]) -> str:
     Raises:
         UserError: a name that is not sound.
     """
-    return str(named(os.fspath(source))) if is_named(source) else str(Path(source).absolute())
+    return str(named(os.fspath(source))) if is_named(source) else str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111, as `open_images` does
 
 
 def describe(images: Images) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unlabeled import chance
 from unlabeled.distributed import collect, collect_rows, rank, world_size
 from unlabeled.errors import Unreadable, UserError
 from unlabeled.evaluation.features import Block, Features
@@ -104,7 +105,7 @@ def _looked_at(samples: Samples, views: Views, batch: int, seed: int) -> Iterato
             sample = views.read(samples, place)
         except Unreadable as problem:
             return problem
-        return views_of(views, sample, seed, 0, place)
+        return views_of(views, sample, seed, chance.VIEWS, 0, place)
 
     rounds = range(0, len(samples), world_size() * batch)  # as many on every process
     blocks = [range(len(samples))[start + rank() * batch :][:batch] for start in rounds]

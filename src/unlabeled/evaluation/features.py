@@ -39,7 +39,13 @@ class Features:
         kept = labels >= 0
         if not kept.any():
             return replace(self, labels=None)
+        if kept.all():  # the matrix stays memory-mapped
+            return replace(self, labels=labels)
         return Features(self.embeddings[kept], self.ids[kept], labels[kept])
+
+    def rows(self, places: np.ndarray) -> "Features":
+        """Those at `places`, int64 (M,)."""
+        return Features(self.embeddings[places], self.ids[places], None if self.labels is None else self.labels[places])
 
 
 @dataclass(frozen=True)

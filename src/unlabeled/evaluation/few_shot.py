@@ -5,19 +5,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unlabeled import chance
 from unlabeled.distributed import collect, rank, world_size
-from unlabeled.errors import UserError
+from unlabeled.errors import UserError, in_range
 from unlabeled.evaluation.features import Features
-from unlabeled.evaluation.split import DRAWS, EPISODES, labelled_pair
+from unlabeled.evaluation.split import labelled_pair
+from unlabeled.evaluation.subsets import Sizes, Subsets, draw, origin
 from unlabeled.metrics.accuracy import correct_at
 from unlabeled.metrics.intervals import of_mean
-from unlabeled.metrics.logistic import Problem
+from unlabeled.metrics.logistic import COSTS, Problem, judged
 from unlabeled.metrics.neighbours import nearest_across, normalise, weighted_vote
 from unlabeled.metrics.spectrum import blocks
 
 NEIGHBOURS, TEMPERATURE = 20, 0.07
 """Of the k-NN vote from n samples a class, where there are so many."""
+FOLDS = 5
+"""Parts of the n samples a class, each held out once to choose C; and the n from which on it is chosen."""
+TRIED = COSTS[::4]
+"""The 12 values of C that are tried, a power of ten apart."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,12 @@ class PerClass:
 
     Args:
         n: samples of each class.
-        logistic: mean accuracy of logistic regression at a fixed C.
+        logistic: mean accuracy of logistic regression.
         logistic_deviation: over draws.
         neighbours: mean accuracy of the vote of min(20, n) neighbours.
         neighbours_deviation: over draws.
+        costs: C of the logistic regression, of each draw.
+        selected_on: where C was chosen: "shots", cross-validated among the n samples a class; or "fixed".
     """
 
     n: int
@@ -52,6 +58,8 @@ class PerClass:
     logistic_deviation: float
     neighbours: float
     neighbours_deviation: float
+    costs: tuple[float, ...]
+    selected_on: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +75,7 @@ class FewShot:
         queries: test samples of each class of an episode.
         episodes: how many.
         draws: of n samples a class.
-        cost: C of the logistic regression, fixed: few samples cannot choose it.
+        cost: C of the logistic regression where n is below 5: so few samples cannot choose it.
         n_train: training samples that were drawn from.
         n_test: test samples that were drawn from, and that n samples a class were tested on.
         classes: C, of the training samples.
@@ -98,6 +106,7 @@ def few_shot(
     draws: int = 5,
     cost: float = 1.0,
     seed: int = 0,
+    subsets: Subsets | None = None,
 ) -> FewShot:
     """Classify from a few samples a class: in episodes of some classes, and among all classes.
 
@@ -110,124 +119,136 @@ def few_shot(
 
     Args:
         train: labelled; N, at least 2 classes.
-        test: labelled with classes of `train`.
+        test: labelled with classes of `train`; other samples.
         ways: classes of an episode, at least 2.
         shots: each at least 1.
         queries: test samples of each class of an episode, at least 1.
         episodes: at least 2.
         per_class: values of n, each at least 1.
         draws: of n samples a class, at least 1.
-        cost: C of sum CE + 1/(2C) |W|^2.
+        cost: C of sum CE + 1/(2C) |W|^2 where n is below 5; from 5 on it is chosen among 12 values from 1e-6 to 1e5 by
+            the accuracy over 5 folds of the samples that are learnt from, of equals the smallest.
         seed: of all draws.
+        subsets: drawn before, of these numbers and from these samples; drawn here where None.
 
     Raises:
-        UserError: a number outside its range, or too few classes or samples; the message says how many there are.
+        UserError: a number outside its range, too few classes or samples, or subsets of other samples.
     """
-    _in_range(ways=(ways, 2), shots=(min(shots, default=0), 1), queries=(queries, 1), episodes=(episodes, 2))
-    _in_range(per_class=(min(per_class, default=1), 1), draws=(draws, 1), cost=(cost, 1e-12))
+    sizes = Sizes(ways, tuple(shots), queries, episodes, tuple(per_class), draws)
+    in_range(cost=(cost, 1e-12))
+    sizes.check()
+    drawn = draw(train, test, sizes, seed) if subsets is None else subsets
+    if drawn.drawn_from != origin(train, test):
+        raise UserError("these --subsets were drawn from other samples, or from another split (see --seed, --test).")
     pool = _pool(train, test)
-    pool.check(ways, max(shots), queries, max(per_class, default=1))
-    episodic = [_episodes(pool, ways, number, queries, episodes, seed) for number in sorted(set(shots))]
+    episodic = [_episodes(pool, drawn, number) for number in sorted(set(shots))]
     return FewShot(
         value=episodic[0].value,
         interval=episodic[0].interval,
         episodic=episodic,
-        all_classes=[_per_class(pool, n, draws, cost, seed) for n in sorted(set(per_class))],
+        all_classes=[_per_class(pool, drawn.per_class[n], cost) for n in sorted(set(per_class))],
         ways=ways,
         queries=queries,
         episodes=episodes,
         draws=draws,
         cost=cost,
-        n_train=len(pool.labels),
-        n_test=len(pool.test_labels),
+        n_train=len(train.ids),
+        n_test=len(test.ids),
         classes=pool.classes,
     )
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """What is drawn from: embeddings centred and of length 1, and the places of each class among them."""
+    """What is drawn from: embeddings centred and of length 1, by id."""
 
     rows: np.ndarray
-    labels: np.ndarray
+    ids: np.ndarray
     test_rows: np.ndarray
+    test_ids: np.ndarray
     test_labels: np.ndarray
-    places: list[np.ndarray]
-    test_places: list[np.ndarray]
+    classes: int
 
-    @property
-    def classes(self) -> int:
-        return len(self.places)
+    def learnt(self, ids: np.ndarray) -> np.ndarray:
+        """Training rows (..., D) of ids (...)."""
+        return self.rows[np.searchsorted(self.ids, ids)]
 
-    def able(self, shots: int, queries: int) -> np.ndarray:
-        """Classes with so many training and test samples, int64."""
-        enough = [
-            len(each) >= shots and len(tested) >= queries
-            for each, tested in zip(self.places, self.test_places, strict=True)
-        ]
-        return np.flatnonzero(enough)
-
-    def check(self, ways: int, shots: int, queries: int, per_class: int) -> None:
-        """Refuse what there are too few samples for."""
-        able, least = len(self.able(shots, queries)), min(map(len, self.places))
-        if able < ways:
-            raise UserError(
-                f"few-shot needs {ways} classes with at least {shots} training and {queries} test samples each, and "
-                f"{able} of {self.classes} classes have so many: lower --ways, --shots or --queries."
-            )
-        if least < per_class:
-            raise UserError(
-                f"few-shot needs {per_class} training samples of each class, and one class has {least}: lower "
-                "--per-class."
-            )
+    def asked(self, ids: np.ndarray) -> np.ndarray:
+        """Test rows (..., D) of ids (...)."""
+        return self.test_rows[np.searchsorted(self.test_ids, ids)]
 
 
 def _pool(train: Features, test: Features) -> _Pool:
-    labels, test_labels, classes = labelled_pair(train, test, "few-shot")
+    _, test_labels, classes = labelled_pair(train, test, "few-shot", apart=True)
     mean = sum((part.sum(axis=0) for part in blocks(train.embeddings)), np.zeros(train.embeddings.shape[1]))
-    rows, test_rows = (normalise(each.embeddings - mean / len(labels)) for each in (train, test))
-    places, test_places = (
-        [np.flatnonzero(each == label) for label in range(classes)] for each in (labels, test_labels)
-    )
-    return _Pool(rows, labels, test_rows, test_labels, places, test_places)
+    rows, test_rows = (normalise(each.embeddings - mean / len(train.ids)) for each in (train, test))
+    return _Pool(rows, train.ids, test_rows, test.ids, test_labels, classes)
 
 
-def _in_range(**numbers: tuple[float, float]) -> None:
-    for name, (value, least) in numbers.items():
-        if not value >= least:
-            raise UserError(f"--{name.replace('_', '-')} takes numbers of at least {least}, got {value}.")
-
-
-def _episodes(pool: _Pool, ways: int, shots: int, queries: int, count: int, seed: int) -> Episodes:
+def _episodes(pool: _Pool, drawn: Subsets, shots: int) -> Episodes:
     """Accuracy of the nearest class mean; each process takes its share of the episodes."""
-    able, answer = pool.able(shots, queries), np.repeat(np.arange(ways), queries)
+    learnt, asked = drawn.learnt[shots], drawn.asked[shots]
+    count, ways, queries = asked.shape
+    answer = np.repeat(np.arange(ways), queries)
 
-    def episode(place: int) -> float:
-        rng = chance.generator(seed, chance.SPLIT, EPISODES, shots, place)
-        chosen = rng.choice(able, ways, replace=False)
-        learnt = [rng.choice(pool.places[each], shots, replace=False) for each in chosen]
-        asked = np.concatenate([rng.choice(pool.test_places[each], queries, replace=False) for each in chosen])
-        means = np.stack([pool.rows[rows].mean(axis=0) for rows in learnt])  # (ways, D)
-        scores = 2 * pool.test_rows[asked] @ means.T - np.square(means).sum(axis=1)  # |q|^2 less squared distance
+    def episode(number: int) -> float:
+        means = pool.learnt(learnt[number]).mean(axis=1)  # (ways, D)
+        tested = pool.asked(asked[number].ravel())  # (ways queries, D)
+        scores = 2 * tested @ means.T - np.square(means).sum(axis=1)  # |q|^2 less squared distance
         return float((scores.argmax(axis=1) == answer).mean())
 
-    ours = [(place, episode(place)) for place in range(rank(), count, world_size())]
+    ours = [(number, episode(number)) for number in range(rank(), count, world_size())]
     values = np.array([value for _, value in sorted(each for part in collect(ours) for each in part)])
     return Episodes(shots, float(values.mean()), of_mean(values))
 
 
-def _per_class(pool: _Pool, n: int, draws: int, cost: float, seed: int) -> PerClass:
-    """Accuracies from n samples of each class; processes divide these samples among them."""
-    share, accuracies = slice(rank(), None, world_size()), np.empty((draws, 2))
-    for draw in range(draws):
-        rng = chance.generator(seed, chance.SPLIT, DRAWS, n, draw)
-        chosen = np.concatenate([rng.choice(each, n, replace=False) for each in pool.places])[share]
-        rows, labels = pool.rows[chosen], pool.labels[chosen]
-        scores = Problem(rows, labels, pool.classes).solve(cost).scores(pool.test_rows)
-        place = np.arange(n * pool.classes)[share]
-        near, _, voters = nearest_across(pool.test_rows, rows, place, labels, min(NEIGHBOURS, n))
-        votes = weighted_vote(near, voters, pool.classes, TEMPERATURE)
-        accuracies[draw] = [correct_at(each, pool.test_labels).mean() for each in (scores, votes)]
+def _per_class(pool: _Pool, drawn: np.ndarray, cost: float) -> PerClass:
+    """Accuracies from n samples of each class, (draws, C, n); processes divide these samples among them."""
+    draws, classes, n = drawn.shape
+    labels, share = np.repeat(np.arange(classes), n), slice(rank(), None, world_size())
+    accuracies, costs = np.empty((draws, 2)), []
+    for number, ids in enumerate(drawn):
+        rows = pool.learnt(ids.ravel())  # (C n, D)
+        near, _, voters = nearest_across(
+            pool.test_rows, rows[share], np.arange(len(rows))[share], labels[share], min(NEIGHBOURS, n)
+        )
+        votes = weighted_vote(near, voters, classes, TEMPERATURE)
+        span = _span(rows)
+        rows, tested = rows @ span, pool.test_rows @ span
+        costs.append(_chosen(rows, labels, classes, n) if n >= FOLDS else cost)
+        found = Problem(rows, labels, classes, np.arange(len(rows))[share]).solve(costs[-1])
+        accuracies[number] = [correct_at(each, pool.test_labels).mean() for each in (found.scores(tested), votes)]
     logistic, neighbours = accuracies.mean(axis=0).tolist()
     deviation = accuracies.std(axis=0, ddof=1).tolist() if draws > 1 else [0.0, 0.0]
-    return PerClass(n, logistic, deviation[0], neighbours, deviation[1])
+    selected_on = "shots" if n >= FOLDS else "fixed"
+    return PerClass(n, logistic, deviation[0], neighbours, deviation[1], tuple(costs), selected_on)
+
+
+def _span(rows: np.ndarray) -> np.ndarray:
+    """Orthonormal columns (D, r) that span the rows (N, D), r = min(N, D).
+
+    The penalty keeps the weights within the rows' span, so that logistic regression on r coordinates is the same.
+    """
+    wide = rows.astype(np.float64)
+    return np.linalg.qr(wide.T)[0] if len(rows) < rows.shape[1] else np.eye(rows.shape[1])
+
+
+def _chosen(rows: np.ndarray, labels: np.ndarray, classes: int, n: int) -> float:
+    """The C whose accuracy over folds is highest, of equals the smallest, as in `linear`; no test sample is seen.
+
+    Args:
+        rows: (C n, r), class by class.
+        labels: int64 (C n,).
+        classes: C.
+        n: at least `FOLDS`.
+    """
+    share, fold = slice(rank(), None, world_size()), np.tile(np.arange(n) % FOLDS, classes)
+    right = np.zeros(len(TRIED))
+    for held in range(FOLDS):
+        problem = Problem(rows, labels, classes, np.flatnonzero(fold != held)[share])
+        out, current = np.flatnonzero(fold == held), None
+        for place, cost in enumerate(TRIED):
+            current = problem.solve(float(cost), current, 1e-3)
+            accuracy, _ = judged(current, rows[out[share]], labels[out[share]])
+            right[place] += round(accuracy * len(out))
+    return float(TRIED[right.argmax()])

@@ -8,11 +8,11 @@ import torch
 from unlabeled import chance
 from unlabeled.distributed import rank, total, world_size
 from unlabeled.errors import UserError
+from unlabeled.evaluation.sanity import Sanity, sanity_of
 from unlabeled.evaluation.split import CLUSTERS
 from unlabeled.metrics import spectrum, spread
 from unlabeled.metrics.kmeans import kmeans
 from unlabeled.metrics.lidar import Lidar, lidar
-from unlabeled.metrics.spectrum import blocks
 from unlabeled.metrics.zipf import soft_shares, zipf_kl
 
 PAIRS = 10_000
@@ -22,11 +22,28 @@ PER_CLUSTER = 10
 
 
 @dataclass(frozen=True)
+class Projected:
+    """What came out of the projector, of which RankMe and LiDAR are by their papers.
+
+    Args:
+        rows: (N, P), of the first view of each sample.
+        layer: of the projector, from 1.
+        discriminant: what `views_rank` found of its output, where that was asked for.
+    """
+
+    rows: np.ndarray
+    layer: int
+    discriminant: Lidar | None = None
+
+
+@dataclass(frozen=True)
 class Health:
     """What `health` found; None is a figure that is not defined for these embeddings.
 
     Args:
         rankme: effective rank, at most min(N, D) but for epsilon; compare runs of one method only.
+        rankme_layer: of what: 0 the encoder's output, k that of the projector's k-th layer.
+        rankme_encoder: that of the encoder's output, where `rankme` is the projector's.
         alpha: decay of the spectrum; 1 is the sweet spot.
         alpha_r2: of alpha's fit; below 0.95 alpha means nothing.
         alignment: mean squared distance of two views of a sample on the sphere; needs a second view.
@@ -36,16 +53,22 @@ class Health:
         dead_dimensions: share of dimensions that hardly vary.
         participation_ratio: of the covariance's eigenvalues, 1 to D.
         top_variance_share: of the largest eigenvalue.
-        nonfinite: share of values that are infinite or not a number.
+        nonfinite: share of values that are infinite or not a number, over the views.
         duplicates: rows that repeat another.
         zipf_kl: divergence of soft cluster sizes from Zipf's law, lower is better; None below 10 rows a cluster.
         zipf_kl_hard: the same of the clusters' counts.
         zipf_certainty: the mean share that a row gives its nearest cluster, 1/k to 1.
-        lidar: effective rank of what tells samples apart in spite of their views; None unless views are given.
+        lidar: effective rank of what tells samples apart in spite of their views; None unless it was asked for.
+        lidar_layer: of what, as `rankme_layer`.
         lidar_delta: what was added to the within-sample scatter's diagonal.
+        lidar_encoder: that of the encoder's output, where `lidar` is the projector's.
+        lidar_encoder_delta: what was added there.
+        sanity: the first view's rows at a glance.
     """
 
     rankme: float | None
+    rankme_layer: int
+    rankme_encoder: float | None
     alpha: float | None
     alpha_r2: float | None
     alignment: float | None
@@ -61,16 +84,19 @@ class Health:
     zipf_kl_hard: float | None
     zipf_certainty: float | None
     lidar: float | None
+    lidar_layer: int | None
     lidar_delta: float | None
+    lidar_encoder: float | None
+    lidar_encoder_delta: float | None
+    sanity: Sanity
 
     def figures(self) -> dict[str, float]:
         """The figures that are defined, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: float(value) for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
     def warnings(self) -> list[str]:
         """One sentence for each sign of collapse that is past its alarm (section 11.6)."""
-
         said = []
         if self.nonfinite > 0:
             said.append(
@@ -97,9 +123,11 @@ class Health:
 def health(
     first: np.ndarray,
     second: np.ndarray | None = None,
+    projected: Projected | None = None,
+    discriminant: Lidar | None = None,
+    layer: int = 0,
     zipf_clusters: int = 100,
     zipf_temperature: float = 1.0,
-    discriminant: Lidar | None = None,
     seed: int = 0,
 ) -> Health:
     """Judge embeddings without labels (sections 11.1 to 11.3 and 11.5 to 11.6; LiDAR, 11.4, comes from `views_rank`).
@@ -110,9 +138,11 @@ def health(
     Args:
         first: (N, D), at least 2 rows, perhaps memory-mapped.
         second: (N, D), row i another view of the sample of row i of `first`.
+        projected: the projector's output, of which RankMe and LiDAR are then, those of `first` beside them.
+        discriminant: what `views_rank` found of such embeddings, where it was asked for.
+        layer: what `first` is the output of: 0 the encoder, k the projector's k-th layer.
         zipf_clusters: k of the divergence from Zipf's law, at least 2.
         zipf_temperature: of its soft assignment, above 0.
-        discriminant: what `views_rank` found, where it was asked for.
         seed: of the clusters.
 
     Raises:
@@ -123,48 +153,83 @@ def health(
             "the divergence from Zipf's law needs at least 2 clusters and a temperature above 0, got "
             f"--zipf-clusters {zipf_clusters} and --zipf-temperature {zipf_temperature}."
         )
-    views = [first] if second is None else [first, second]
+    share = _share([first] if second is None else [first, second])
+    rows = share.views[0]
+    paired = np.isin(share.places, np.linspace(0, len(first) - 1, min(PAIRS, len(first))).astype(np.int64))
+    found = spectrum.moments(rows)
+    alpha, alpha_r2 = spectrum.power_law(found) or (None, None)
+    zipf = _zipf(share, zipf_clusters, zipf_temperature, seed)
+    own_rank, ranked = spectrum.rankme(found), discriminant if projected is None else projected.discriminant
+    beside = None if projected is None else discriminant
+    at = layer if projected is None else projected.layer
+    sane = sanity_of(rows, len(first), share.nonfinite)
+    assert sane.mean_cosine is not None  # there are two rows
+    return Health(
+        rankme=own_rank if projected is None else _rank_of(projected, share.places),
+        rankme_layer=at,
+        rankme_encoder=None if projected is None else own_rank,
+        alpha=alpha,
+        alpha_r2=alpha_r2,
+        alignment=spread.alignment(rows, share.views[1]) if second is not None else None,
+        uniformity=float(np.mean([spread.uniformity(view[paired]) for view in share.views])),
+        mean_cosine=sane.mean_cosine,
+        spread=spread.spread(rows),
+        dead_dimensions=spread.dead_dimensions(rows),
+        participation_ratio=spectrum.participation_ratio(found),
+        top_variance_share=spectrum.top_variance_share(found),
+        nonfinite=share.nonfinite,
+        duplicates=sane.duplicates,
+        zipf_kl=zipf[0],
+        zipf_kl_hard=zipf[1],
+        zipf_certainty=zipf[2],
+        lidar=ranked.value if ranked else None,
+        lidar_layer=at if ranked else None,
+        lidar_delta=ranked.delta if ranked else None,
+        lidar_encoder=beside.value if beside else None,
+        lidar_encoder_delta=beside.delta if beside else None,
+        sanity=sane,
+    )
+
+
+@dataclass(frozen=True)
+class _Share:
+    """This process's rows that are finite in every view.
+
+    Args:
+        views: (N_p, D) each.
+        places: of these rows among all, int64 (N_p,).
+        count: such rows of all processes, at least 2.
+        nonfinite: share of the values of all rows that are not finite.
+    """
+
+    views: list[np.ndarray]
+    places: np.ndarray
+    count: int
+    nonfinite: float
+
+
+def _share(views: list[np.ndarray]) -> _Share:
+    first = views[0]
     if first.ndim != 2 or not first.shape[1] or any(view.shape != first.shape for view in views):
         shapes = " and ".join(str(view.shape) for view in views)
         raise UserError(f"health needs embeddings (samples, width), of both views alike, got {shapes}.")
     places = np.arange(rank(), len(first), world_size())
     shares = [view[rank() :: world_size()] for view in views]
-    finite = np.logical_and.reduce([_finite_rows(share) for share in shares])
+    finite = np.logical_and.reduce([spread.finite_rows(share) for share in shares])
     count = int(total(torch.tensor(int(finite.sum()))))
     if count < 2:
         raise UserError(
             f"health needs at least 2 finite embeddings and {count} of {len(first)} are: give more samples."
         )
     lost = float(np.mean([spread.nonfinite(share) for share in shares]))
-    if not finite.all():
-        shares = [share[finite] for share in shares]
-    paired = np.isin(places[finite], np.linspace(0, len(first) - 1, min(PAIRS, len(first))).astype(np.int64))
-    found = spectrum.moments(shares[0])
-    alpha, alpha_r2 = spectrum.power_law(found) or (None, None)
-    zipf, zipf_hard, certainty = (
-        _zipf(shares[0], places[finite], zipf_clusters, zipf_temperature, seed)
-        if count >= PER_CLUSTER * zipf_clusters
-        else (None, None, None)
-    )
-    return Health(
-        rankme=spectrum.rankme(found),
-        alpha=alpha,
-        alpha_r2=alpha_r2,
-        alignment=spread.alignment(shares[0], shares[1]) if second is not None else None,
-        uniformity=float(np.mean([spread.uniformity(share[paired]) for share in shares])),
-        mean_cosine=spread.mean_cosine(shares[0]),
-        spread=spread.spread(shares[0]),
-        dead_dimensions=spread.dead_dimensions(shares[0]),
-        participation_ratio=spectrum.participation_ratio(found),
-        top_variance_share=spectrum.top_variance_share(found),
-        nonfinite=lost,
-        duplicates=spread.duplicates(shares[0]),
-        zipf_kl=zipf,
-        zipf_kl_hard=zipf_hard,
-        zipf_certainty=certainty,
-        lidar=discriminant.value if discriminant else None,
-        lidar_delta=discriminant.delta if discriminant else None,
-    )
+    return _Share(shares if finite.all() else [share[finite] for share in shares], places[finite], count, lost)
+
+
+def _rank_of(projected: Projected, places: np.ndarray) -> float | None:
+    """RankMe of this process's rows of the projector's output; None where hardly any is finite."""
+    rows = projected.rows[places]
+    rows = rows[spread.finite_rows(rows)]
+    return spectrum.rankme(spectrum.moments(rows)) if int(total(torch.tensor(len(rows)))) > 1 else None
 
 
 def views_rank(views: list[np.ndarray], delta: float = 1e-4, relative: bool = False) -> Lidar:
@@ -188,15 +253,11 @@ def views_rank(views: list[np.ndarray], delta: float = 1e-4, relative: bool = Fa
         raise UserError(f"{problem} (see --lidar-samples, --lidar-views and --lidar-delta).") from None
 
 
-def _zipf(rows: np.ndarray, places: np.ndarray, k: int, temperature: float, seed: int) -> tuple[float, float, float]:
+def _zipf(share: _Share, k: int, temperature: float, seed: int) -> tuple[float, float, float] | tuple[None, None, None]:
     """Zipf's divergence of soft and of hard sizes of clusters of the rows as they are, and the certainty."""
-    rng = chance.generator(seed, chance.SPLIT, CLUSTERS)
-    centres = kmeans(rows, places, k, rng, restarts=1, spherical=False).centres
+    if share.count < PER_CLUSTER * k:
+        return None, None, None
+    rng, rows = chance.generator(seed, chance.SPLIT, CLUSTERS), share.views[0]
+    centres = kmeans(rows, share.places, k, rng, restarts=1, spherical=False).centres
     soft, hard, certainty = soft_shares(rows, centres, temperature)
     return zipf_kl(soft), zipf_kl(hard), certainty
-
-
-def _finite_rows(rows: np.ndarray) -> np.ndarray:
-    """Which rows are finite, bool (N,)."""
-    parts = [np.isfinite(part).all(axis=1) for part in blocks(rows)]
-    return np.concatenate(parts) if parts else np.zeros(0, bool)

@@ -1,5 +1,6 @@
 """Training and test rows of labelled protocols."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,9 @@ import numpy as np
 from unlabeled import chance
 from unlabeled.errors import UserError
 from unlabeled.evaluation.features import Features
-from unlabeled.metrics.spectrum import blocks
+from unlabeled.metrics.spread import finite_rows
 
-HELD_OUT, EPISODES, DRAWS, CLUSTERS, RANDOM_CLUSTERS = range(1, 6)
+HELD_OUT, EPISODES, DRAWS, CLUSTERS, RANDOM_CLUSTERS, SHARES, EXCHANGES = range(1, 8)
 """What protocols draw for: the first place under `chance.SPLIT`, so that no two share draws."""
 
 
@@ -39,21 +40,76 @@ def split(train: Features, test: Features | None, seed: int, share: float = 0.2)
         tested[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
     if not tested.any():
         raise UserError("no class has two labelled samples, so none can be held out; give --test.")
-    return _rows(train, ~tested), _rows(train, tested)
+    return train.rows(np.flatnonzero(~tested)), train.rows(np.flatnonzero(tested))
 
 
-def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.ndarray, np.ndarray, int]:
+def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which rows are for validation: `share` of them, alike from each class, never the whole of a class.
+
+    The rows are put in an order drawn by the seed, then class by class, and every (1/share)-th is
+    taken from a start drawn too: so that classes of fewer than 1/share rows are held out in their turn.
+
+    Args:
+        labels: int64 (N,) from 0.
+        share: within (0, 1).
+        seed: of the draws.
+
+    Returns:
+        bool (N,), all False where no class has two rows.
+    """
+    rng = chance.generator(seed, chance.SPLIT, HELD_OUT)
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    start = rng.random()
+    steps = np.floor(np.arange(len(labels) + 1) * share + start)
+    chosen = np.zeros(len(labels), bool)
+    chosen[order[np.diff(steps) > 0]] = True
+    if not chosen.any():  # fewer than 1/share rows: one of a class that has another
+        several = np.flatnonzero(np.bincount(labels)[labels] > 1)
+        chosen[rng.permutation(several)[:1]] = True
+    kept = np.bincount(labels[~chosen], minlength=int(labels.max()) + 1)
+    last = order[np.unique(labels[order], return_index=True)[1]]  # one row of each class
+    chosen[last[kept == 0]] = False
+    return chosen
+
+
+def pair_of(features_of: Callable[[Any], Features], samples: Any, tested: Any, seed: int) -> tuple[Features, Features]:
+    """The rows to learn from and the rows to test on, of one encoder.
+
+    Args:
+        features_of: samples to features.
+        samples: the data.
+        tested: test samples as `matched` gives them, or None to draw them from the data.
+        seed: of the draw.
+
+    Returns:
+        As `split`; one object twice where the data is its own test data.
+
+    Raises:
+        UserError: as `split`.
+    """
+    train = features_of(samples)
+    test = train if tested is samples else None if tested is None else features_of(tested)
+    return split(train, test, seed)
+
+
+def labelled_pair(
+    train: Features, test: Features, protocol: str, apart: bool = False
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Labels of two sets as places among the sorted classes of the first, and the number of these classes.
 
     Args:
         train: what a protocol learns from.
         test: what it is tested on.
         protocol: its name, for messages.
+        apart: whether the test samples must be others, for the protocol leaves none out of its own answer.
 
     Raises:
         UserError: labels absent, no rows, fewer than two classes, a test class that was never trained,
             embeddings of two widths, or values that are not finite.
     """
+    if apart and test is train:
+        raise UserError(f"{protocol} needs test samples that it does not learn from; give others as --test.")
     for name, features in (("training", train), ("test", test)):
         if features.labels is None:
             raise UserError(
@@ -62,7 +118,7 @@ def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.nd
             )
         if not len(features.embeddings):
             raise UserError(f"{protocol} needs at least one sample, and there are no {name} samples: give more data.")
-        wrong = sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in blocks(features.embeddings))
+        wrong = int((~finite_rows(features.embeddings)).sum())
         if wrong:
             raise UserError(
                 f"{protocol} needs finite embeddings, and {wrong} of {len(features.embeddings)} {name} embeddings hold "
@@ -89,9 +145,13 @@ def labelled_pair(train: Features, test: Features, protocol: str) -> tuple[np.nd
 def matched(train: Any, test: Any) -> Any:
     """Test samples whose labels number the classes as the training samples do.
 
+    Where they are the same data this is `train` itself, so that protocols can leave each sample out of its own list.
+
     Raises:
         UserError: a class of the test samples is not among the training samples'.
     """
+    if test.fingerprint() == train.fingerprint():
+        return train
     if train.classes is None or test.classes is None or train.classes == test.classes:
         return test
     unknown = sorted(set(test.classes) - set(train.classes))
@@ -101,8 +161,3 @@ def matched(train: Any, test: Any) -> Any:
             "use the same folder names in both."
         )
     return test.relabel(train.classes)
-
-
-def _rows(features: Features, chosen: np.ndarray) -> Features:
-    labels = None if features.labels is None else features.labels[chosen]
-    return Features(features.embeddings[chosen], features.ids[chosen], labels)

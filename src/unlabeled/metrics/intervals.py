@@ -1,5 +1,6 @@
 """Intervals of confidence."""
 
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
@@ -41,3 +42,20 @@ def of_mean(values: np.ndarray, deviations: float = 1.959963984540054) -> tuple[
     """
     half = deviations * float(values.std(ddof=1)) / sqrt(len(values)) if len(values) > 1 else 0.0
     return float(values.mean()) - half, float(values.mean()) + half
+
+
+def of_average(values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval of the plain average of independent figures that have intervals of their own.
+
+    With v_i within [l_i, u_i], m the average of v over n (Zou and Donner 2008: the distances from a figure to its
+    ends stand for deviations, which add by their squares):
+
+        ( m - sqrt(sum (v_i - l_i)^2) / n,   m + sqrt(sum (u_i - v_i)^2) / n )
+
+    Args:
+        values: v_i, at least one.
+        intervals: (l_i, u_i), of the same level, which is that of the result.
+    """
+    figures, ends = np.asarray(values, np.float64), np.asarray(intervals, np.float64)  # (n,), (n, 2)
+    below, above = np.sqrt(np.square(ends - figures[:, None]).sum(axis=0)) / len(figures)
+    return float(figures.mean() - below), float(figures.mean() + above)

@@ -271,7 +271,7 @@ def path(
     idle = 0
     for cost in costs:
         current = problem.solve(float(cost), current, tolerance)
-        accuracy, loss = _judge(current, held_out, held_out_labels)
+        accuracy, loss = judged(current, held_out, held_out_labels)
         if accuracy > accuracies.max(initial=-1.0):
             chosen = current
         gained = chosen is current or loss < losses.min(initial=np.inf)
@@ -285,7 +285,7 @@ def path(
     return chosen, accuracies, losses
 
 
-def _judge(found: Logistic, rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+def judged(found: Logistic, rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Accuracy and mean cross-entropy on the rows of all processes."""
     logarithm = log_softmax(found.scores(rows))
     right = float((logarithm.argmax(axis=1) == labels).sum())

@@ -154,6 +154,37 @@ def spread(rows: np.ndarray) -> float:
     return float(np.sqrt(second / count).mean() * np.sqrt(width))
 
 
+def norms(rows: np.ndarray) -> tuple[float, float]:
+    """The mean and the deviation over rows of their Euclidean norms.
+
+    Args:
+        rows: (N_p, D).
+
+    Raises:
+        ValueError: no row.
+    """
+    lengths = (np.sqrt(np.square(part).sum(axis=1, keepdims=True)) for part in blocks(rows))
+    count, mean, second = central(lengths, 1, variance_sums)
+    if count == 0:
+        raise ValueError("norms takes at least one row, got none")
+    return float(mean[0]), float(np.sqrt(second[0] / count))
+
+
+def deviations(rows: np.ndarray) -> np.ndarray:
+    """The deviation of each dimension, float64 (D,).
+
+    Args:
+        rows: (N_p, D).
+
+    Raises:
+        ValueError: no row.
+    """
+    count, _, second = central(blocks(rows), rows.shape[1], variance_sums)
+    if count == 0:
+        raise ValueError("deviations takes at least one row, got none")
+    return np.sqrt(second / count)
+
+
 def dead_dimensions(rows: np.ndarray, share: float = 1e-4) -> float:
     """The share of dimensions that hardly vary.
 
@@ -172,11 +203,18 @@ def dead_dimensions(rows: np.ndarray, share: float = 1e-4) -> float:
     Raises:
         ValueError: no row.
     """
-    count, _, second = central(blocks(rows), rows.shape[1], variance_sums)
-    if count == 0:
-        raise ValueError("dead_dimensions takes at least one row, got none")
-    deviation = np.sqrt(second / count)
+    deviation = deviations(rows)
     return float((deviation <= share * np.sqrt((deviation**2).mean())).mean())
+
+
+def finite_rows(rows: np.ndarray) -> np.ndarray:
+    """Which rows hold finite values only, bool (N,).
+
+    Args:
+        rows: (N, D).
+    """
+    parts = [np.isfinite(part).all(axis=1) for part in blocks(rows)]
+    return np.concatenate(parts) if parts else np.zeros(0, bool)
 
 
 def nonfinite(rows: np.ndarray) -> float:

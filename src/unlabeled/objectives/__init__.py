@@ -1,6 +1,15 @@
-"""The sums that are minimised: functions of embeddings that know no modality."""
+"""The sums that are minimised, and the labels that fill given shares: functions that know no modality."""
 
 from unlabeled.objectives.contrastive import nt_xent
+from unlabeled.objectives.optimal_transport import Assignment, BalancedAssignment, assign, balanced_assignment
 from unlabeled.objectives.pairwise import margin_triplet, nt_logistic
 
-__all__ = ["margin_triplet", "nt_logistic", "nt_xent"]
+__all__ = [
+    "Assignment",
+    "BalancedAssignment",
+    "assign",
+    "balanced_assignment",
+    "margin_triplet",
+    "nt_logistic",
+    "nt_xent",
+]

@@ -127,7 +127,7 @@ def _viewed(source: Source, place: int) -> Viewed:
     views = source.views
     sample = views.read(source.samples, place)
     epochs = range(ceil(VIEWS / views.count))
-    drawn = [view for epoch in epochs for view in views_of(views, sample, source.seed, epoch, place)][:VIEWS]
+    drawn = [v for epoch in epochs for v in views_of(views, sample, source.seed, chance.VIEWS, epoch, place)][:VIEWS]
     return Viewed(source.shown(place), [jpeg(source.thumbnail(view, SIDE)) for view in drawn])
 
 

@@ -22,14 +22,20 @@ def comparison(kept: dict[str, Any]) -> Comparison:
     chosen = [f"{name} {details[name]}" for name in SETTINGS if isinstance(details.get(name), int | float)]
     found = [leaves(details), *(leaves(baselines.get(row.name, {})) for row in rows[1:])]
     further = {name: [each.get(name) for each in found] for name in found[0]}
-    return Comparison(kept["protocol"], kept["metric"], rows, ", ".join([note, *chosen]), further)
+    return Comparison(_named(kept), kept["metric"], rows, ", ".join([note, *chosen]), further)
 
 
 def label_free(kept: dict[str, Any]) -> LabelFree:
     """A label-free protocol's result."""
     return LabelFree(
-        kept["protocol"], kept["n"], kept["figures"], kept.get("baselines", {}), list(kept.get("warnings", ()))
+        _named(kept), kept["n"], kept["figures"], kept.get("baselines", {}), list(kept.get("warnings", ()))
     )
+
+
+def _named(kept: dict[str, Any]) -> str:
+    """The protocol, and the layer that it was asked of where that is not the encoder's output."""
+    layer = kept.get("layer")
+    return f"{kept['protocol']}, layer {layer} of the projector" if layer else str(kept["protocol"])
 
 
 def leaves(details: dict[str, Any], prefix: str = "") -> dict[str, float]:

@@ -46,7 +46,7 @@ def _tiles(material: Material) -> list[str]:
                 f"{_protocol(comparison.protocol)} {_words(comparison.metric)}", _value(ours.value, comparison), beside
             )
         )
-    for free in material.label_free:
+    for free in material.label_free[:1]:
         if "rankme" in free.figures:
             beside = [
                 f"{plain_name(name)} {number(of['rankme'])}" for name, of in free.baselines.items() if "rankme" in of
@@ -69,7 +69,7 @@ def _tile(name: str, value: str, beside: list[str], alarm: bool = False) -> str:
 
 
 def _protocol(name: str) -> str:
-    return "k-NN" if name == "knn" else name.replace("_", " ").capitalize()
+    return f"k-NN{name[3:]}" if name.startswith("knn") else name.replace("_", " ").capitalize()
 
 
 def _words(metric: str) -> str:

@@ -1,9 +1,13 @@
 """Contact sheets: pictures in rows, each with two short lines below it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from unlabeled.errors import Unreadable
 
 SIDE = 128
 """Of a thumbnail, in pixels."""
@@ -71,6 +75,22 @@ def contact_sheet(rows: list[Row], title: str, note: str = "") -> Image.Image:
             _draw_cell(sheet, draw, cell, first + column * (SIDE + _GAP), top + line * step)
         top += count * step + _GAP
     return sheet
+
+
+def cell_of(samples: Any, place: int, heading: str, thumbnail: Callable[[Any, int], np.ndarray]) -> Cell:
+    """The cell of one sample; a grey square where its file has gone since its representation was kept.
+
+    Args:
+        samples: the data.
+        place: of the sample.
+        heading: below the picture.
+        thumbnail: of the samples' modality.
+    """
+    try:
+        picture = thumbnail(samples.read(place, SIDE), SIDE)
+    except Unreadable:
+        picture = np.full((SIDE, SIDE, 3), 200, np.uint8)
+    return Cell(picture, heading, samples.names[place])
 
 
 def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:

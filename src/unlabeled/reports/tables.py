@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from unlabeled.reports.cluster_tables import labels_tables
+
 MOST = 20
 """Records of a list that are shown."""
 FIGURES = {
@@ -30,6 +32,8 @@ def show(result: Any) -> None:
         console.print(heading(result), style="italic")
         console.print(evaluation_table(result))
         console.print(settings(result), style="italic")
+        for line in sanity_lines(result):
+            console.print(line, style="italic")
         for table in detail_tables(result):
             console.print(table)
         return
@@ -38,8 +42,10 @@ def show(result: Any) -> None:
             console.print(*tables(result), sep="\n")
             return
     if hasattr(result, "warnings"):
+        at = f", layer {result.layer} of the projector" if result.layer else ""
+        console.print(f"health of {result.n:,} samples, no labels{at}", style="italic")
         console.print(health_table(result))
-        for line in (text(result.details), *result.warnings):
+        for line in (text(result.details), *sanity_lines(result), *result.warnings):
             console.print(line)
         return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -63,7 +69,8 @@ def heading(result: Any) -> str:
     Args:
         result: an `Evaluated`.
     """
-    return f"{result.protocol} on {result.n_test:,} test samples ({result.split}), learnt from {result.n_train:,}"
+    at = f", layer {result.layer} of the projector" if result.layer else ""
+    return f"{result.protocol} on {result.n_test:,} test samples ({result.split}), learnt from {result.n_train:,}{at}"
 
 
 def evaluation_table(result: Any) -> Table:
@@ -96,6 +103,29 @@ def settings(result: Any) -> str:
     return ", ".join(f"{_words(name)} {given[name]}" for name in shown)
 
 
+def sanity_lines(result: Any) -> list[str]:
+    """The embeddings at a glance, a line for each set of them that the result tells of.
+
+    Args:
+        result: an `Evaluated` or a `Healthy`.
+    """
+    sets = {"data": result.sanity, "test samples": getattr(result, "test_sanity", None)}
+    lines = []
+    for name, sane in sets.items():
+        if sane is None:
+            continue
+        said = [f"{name}: {sane.n:,} x {sane.width:,}", f"{sane.nonfinite:.2%} not finite"]
+        if sane.mean_norm is not None:
+            least, _, median, _, largest = sane.deviation_quantiles
+            said += [f"norm {sane.mean_norm:.3g} ± {sane.norm_deviation:.2g}"]
+            said += [f"deviations {least:.2g} to {largest:.2g}, median {median:.2g}"]
+        said += [] if sane.mean_cosine is None else [f"mean cosine {sane.mean_cosine:.3f}"]
+        said += [f"{sane.duplicates:,} duplicates"]
+        said += [] if sane.majority_share is None else [f"largest class {sane.majority_share:.1%}"]
+        lines.append(", ".join(said))
+    return lines
+
+
 def detail_tables(result: Any) -> list[Table]:
     """A table for each list of records in the details: one row for each record of each encoder.
 
@@ -104,14 +134,58 @@ def detail_tables(result: Any) -> list[Table]:
     """
     tables = []
     for name in [name for name, value in result.details.items() if _records(value)]:
+        if name in OWN_FORM:
+            tables.append(OWN_FORM[name](result))
+            continue
         table = Table(title=f"\n{_words(name)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
         for column in ("", *result.details[name][0]):
             table.add_column(_words(column))
         for which, row in _rows(result).items():
             for number, record in enumerate(row[name]):
-                table.add_row("" if number else _words(which), *(_cell(value) for value in record.values()))
+                table.add_row("" if number else _words(which), *(_cell(*entry) for entry in record.items()))
         tables.append(table)
     return tables
+
+
+def source_table(result: Any) -> Table:
+    """The encoder on each source, a row each: both accuracies, and beside every other encoder's what the test says.
+
+    Args:
+        result: an `Evaluated` of `transfer`.
+    """
+    others = result.baseline_details
+    title = "\nsources: ours is better, worse, or a tie (p)"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "train", "test", "accuracy", "mean per class", *map(_words, others)):
+        table.add_column(column)
+    for number, ours in enumerate(result.details["sources"]):
+        cells = [ours["source"], text(ours["n_train"]), text(ours["n_test"])]
+        cells += [text(ours["accuracy"]), text(ours["per_class"])]
+        for beside in (each["sources"][number] for each in others.values()):
+            told = beside["against"]
+            cells.append(f"{beside['value']:.4f} {told['verdict']} ({told['p_value']:.2g})")
+        table.add_row(*cells)
+    return table
+
+
+def share_table(result: Any) -> Table:
+    """What each share of the labels gives, a row each: mean accuracy and deviation over draws, of every start.
+
+    Args:
+        result: an `Evaluated` of `finetune`.
+    """
+    rows = _rows(result)
+    table = Table(title="\nshares of the labels", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "samples", "draws", *map(_words, rows)):
+        table.add_column(column)
+    for number, ours in enumerate(result.details["shares"]):
+        cells = (_cell("accuracy", row["shares"][number]["accuracy"]) for row in rows.values())
+        table.add_row(f"{100 * ours['share']:g} %", text(ours["samples"]), text(ours["draws"]), *cells)
+    return table
+
+
+OWN_FORM = {"sources": source_table, "shares": share_table}
+"""A list of records that has a table of its own -> that table."""
 
 
 def _rows(result: Any) -> dict[str, dict[str, Any]]:
@@ -128,11 +202,11 @@ def _words(name: str) -> str:
     return name if "/" in name else name.replace("_", " ")
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     """A record's value: a mean with its deviation, an interval, or any other as `text` has it."""
     if isinstance(value, dict) and set(value) == {"mean", "deviation"}:
         return f"{value['mean']:.3f} ± {value['deviation']:.3f}"
-    if isinstance(value, list | tuple) and len(value) == 2:
+    if name.endswith("interval"):
         return f"{value[0]:.4f} to {value[1]:.4f}"
     return text(value)
 
@@ -143,7 +217,7 @@ def health_table(result: Any) -> Table:
     Args:
         result: a `Healthy`.
     """
-    table = Table(title=f"health of {result.n:,} samples, no labels", title_justify="left", box=None)
+    table = Table(box=None)
     for column in ("", str(result.run), *(name.replace("_", " ") for name in result.baselines)):
         table.add_column(column)
     for name, value in result.figures.items():
@@ -164,11 +238,11 @@ def records_table(records: list[Any]) -> Table:
 
 
 def text(value: Any) -> str:
-    """Numbers with four digits after the point, dicts and tuples on one line."""
+    """Numbers with four digits after the point, very small and large ones with a power; dicts and tuples in a line."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
     if isinstance(value, dict):
         return "  ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -238,5 +312,10 @@ def export_tables(result: Any) -> list[Any]:
     ]
 
 
-BY_FIELD = {"queries": search_tables, "correlation": comparison_tables, "largest_difference": export_tables}
+BY_FIELD = {
+    "queries": search_tables,
+    "correlation": comparison_tables,
+    "largest_difference": export_tables,
+    "clusters": labels_tables,
+}
 """A field that only one verb's result has -> what is printed of that result."""

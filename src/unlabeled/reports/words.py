@@ -38,6 +38,8 @@ WORDS = {
         "Effective rank", "dimensions",
         "RankMe: how many dimensions the embeddings really use; within one method, more is usually better.",
     ),
+    "rankme_layer": Words("Of what", "layer", "0: the encoder's output; k: that of its projector's k-th layer."),
+    "rankme_encoder": Words("Effective rank of the encoder", "dimensions", "The same of the encoder's output."),
     "uniformity": Words(
         "Uniformity", "log kernel",
         "How evenly embeddings cover the sphere; 0 is one point, about −4 is everywhere.",
@@ -75,7 +77,23 @@ WORDS = {
         "LiDAR", "dimensions", "How many directions tell samples apart whatever the view; more is usually better.",
     ),
     "lidar_delta": Words("δ of LiDAR", "", "What was added to the scatter within samples; part of LiDAR's definition."),
+    "lidar_layer": Words("Of what", "layer", "0: the encoder's output; k: that of its projector's k-th layer."),
+    "lidar_encoder": Words("LiDAR of the encoder", "dimensions", "The same of the encoder's output."),
+    "lidar_encoder_delta": Words("δ of that", "", "What was added to the scatter within samples there."),
     "nonfinite": Words("Broken values", "share", "Values that are infinite or not a number; must be 0."),
+    "relabellings": Words("Relabellings", "times", "How often all samples have been labelled anew."),
+    "relabel_seconds": Words("Time for relabelling", "seconds", "What they took in this call."),
+    "marginal_error": Words(
+        "Error of the shares", "relative", "How far the fullest or emptiest cluster is from the share asked for.",
+    ),
+    "solver_passes": Words("Passes of the solver", "passes", "How often it went through all samples to balance them."),
+    "labels_changed": Words(
+        "Labels changed", "share of samples", "By the last relabelling; falls as the clusters settle.",
+    ),
+    "size_entropy": Words(
+        "Evenness of the clusters", "of 1", "1 where all are equally large; 0, one with everything, is collapse.",
+    ),
+    "clusters_used": Words("Clusters used", "clusters", "With at least one sample; the mean over heads."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
 }  # fmt: skip
 """Name to words; what is not here is shown by its name."""

@@ -1,5 +1,6 @@
 """Batches of views by step number: what a step sees depends on nothing but the seed, the data and the step."""
 
+import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,9 +43,9 @@ class Together(Protocol):
     together: Callable[[Any, Sequence[np.random.Generator]], list[Any]]
 
 
-def views_of(views: Views, sample: Any, seed: int, epoch: int, place: int) -> list[Any]:
-    """All views of one sample, by the draws of its place: a generator for each view."""
-    generators = [chance.generator(seed, chance.VIEWS, epoch, place, number) for number in range(views.count)]
+def views_of(views: Views, sample: Any, *draw: int) -> list[Any]:
+    """All views of one sample: of each the generator of `draw` (seed, use, epoch or pass, place) and its number."""
+    generators = [chance.generator(*draw, number) for number in range(views.count)]
     if isinstance(views, Together):
         return views.together(sample, generators)
     return [views.view(sample, generator) for generator in generators]
@@ -110,44 +111,72 @@ class Steps(Dataset[Loaded]):
         return Loaded([self._part(epoch, part, unreadable) for part in places], unreadable)
 
     def _part(self, epoch: int, places: np.ndarray, unreadable: list[tuple[str, str]]) -> Batch:
-        views: list[list[Any]] = [[] for _ in range(self.views.count)]
-        index = places.copy()
-        for row, place in enumerate(places):
-            index[row], sample = self._read(int(place), unreadable)
-            for column, view in zip(
-                views, views_of(self.views, sample, self.seed, epoch, int(index[row])), strict=True
-            ):
-                column.append(view)
-        return Batch(self.views.join(views), torch.from_numpy(index))
-
-    def _read(self, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:
-        for offset in range(len(self.samples)):
-            other = (place + offset) % len(self.samples)
-            try:
-                return other, self.views.read(self.samples, other)
-            except Unreadable as problem:
-                unreadable.append((problem.path, problem.reason))
-        raise UserError("no sample of the data can be read any more; check that the folder is still there.")
+        return seen(self.samples, self.views, places, (self.seed, chance.VIEWS, epoch), unreadable)
 
 
-def batches(steps: Steps, start: int, stop: int, workers: int, pin_memory: bool = False) -> Iterator[Loaded]:
+def seen(
+    samples: Samples,
+    views: Views,
+    places: np.ndarray,
+    chance_of: tuple[int, ...],
+    unreadable: list[tuple[str, str]],
+) -> Batch:
+    """Views of the samples at some places; a sample that cannot be read gives way to the next one that can.
+
+    Args:
+        samples: the data.
+        views: of its modality.
+        places: int64 (B,).
+        chance_of: seed, use and place of the draws, to which the sample's place and the view's number are added.
+        unreadable: names and reasons of what cannot be read are added here.
+
+    Returns:
+        The batch; its `index` holds the places that were read.
+
+    Raises:
+        UserError: nothing can be read.
+    """
+    columns: list[list[Any]] = [[] for _ in range(views.count)]
+    index = places.copy()
+    for row, place in enumerate(places):
+        index[row], sample = _read(samples, views, int(place), unreadable)
+        for column, view in zip(columns, views_of(views, sample, *chance_of, int(index[row])), strict=True):
+            column.append(view)
+    return Batch(views.join(columns), torch.from_numpy(index))
+
+
+def _read(samples: Samples, views: Views, place: int, unreadable: list[tuple[str, str]]) -> tuple[int, Any]:
+    for offset in range(len(samples)):
+        other = (place + offset) % len(samples)
+        try:
+            return other, views.read(samples, other)
+        except Unreadable as problem:
+            unreadable.append((problem.path, problem.reason))
+    raise UserError("no sample of the data can be read any more; check that the folder is still there.")
+
+
+def batches(steps: Dataset[Loaded], start: int, stop: int, workers: int, pin_memory: bool = False) -> Iterator[Loaded]:
     """The batches of steps `start` to `stop`, the same however many processes (`workers`, or this one) make them.
 
     Raises:
         UserError: the system ended one of these processes.
     """
+    forks = workers > 0 and "fork" in multiprocessing.get_all_start_methods()  # views are closures: no pickle has them
     loader: DataLoader[Loaded] = DataLoader(
         steps,
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
+        multiprocessing_context="fork" if forks else None,
         pin_memory=pin_memory,
         worker_init_fn=_deaf,
     )
     try:
         yield from loader
+    except UserError as problem:  # of a worker, it comes back behind the worker's traceback
+        raise UserError(str(problem).strip().rpartition("UserError: ")[2]) from None
     except RuntimeError as problem:
-        if "DataLoader worker" not in str(problem):
+        if "DataLoader worker (pid" not in str(problem):  # any other is a fault of the views
             raise
         raise UserError(
             "a process that makes views was ended by the system, most likely for want of memory; lower --workers and "

@@ -14,7 +14,7 @@ from unlabeled.training.budget import Budget, Clock
 from unlabeled.training.checkpoints import Checkpoint
 from unlabeled.training.journal import Journal, Writer
 from unlabeled.training.loader import Steps, batches
-from unlabeled.training.method import ActsBeforeStep, Batch, Method, Penalises, StepsItself, Tells
+from unlabeled.training.method import ActsBeforeStep, Batch, Measures, Method, Penalises, StepsItself
 from unlabeled.training.progress import Progress
 from unlabeled.training.signals import StopSignals
 from unlabeled.training.watch import Watch
@@ -38,9 +38,9 @@ class Loop:
         for group in self.plan.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.done, self.seconds, self.steps_per_second = 0, 0.0, 0.0
-        self.watch = Watch(method.encoder, method.figures if isinstance(method, Tells) else None)
+        self.watch = Watch(method.encoder, method.figures if isinstance(method, Measures) else dict)
         if isinstance(method, StepsItself):  # its inner loop averages gradients itself, so no wrapper
-            method.to(fabric.device)
+            fabric.strategy.precision.convert_module(method).to(fabric.device)
             self.wrapped: Any = method
         else:
             self.wrapped, _ = fabric.setup(method, self.plan.optimizer)

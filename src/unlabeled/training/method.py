@@ -1,13 +1,17 @@
-"""What the loop asks of a method: two functions always, the hooks where a method needs them."""
+"""What the loop asks of a method: two functions always, more hooks where a method needs them."""
 
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from unlabeled.training.schedules import Schedule
+
+if TYPE_CHECKING:
+    from unlabeled.training.labeller import Labeller
+    from unlabeled.training.passes import Passes
 
 
 @dataclass
@@ -49,7 +53,8 @@ class Update(Protocol):
 class Method(Protocol):
     """An `nn.Module` with the paper's words: its equation and its optimiser.
 
-    `encoder` is what the run saves; `views` maps a modality to the view preset that the method wants.
+    `encoder` is what the run saves, and beside it `projector` where the method has one: an `nn.Sequential` of the
+    layers between the encoder's output and the loss. `views` maps a modality to the view preset that the method wants.
     """
 
     encoder: nn.Module
@@ -78,6 +83,30 @@ class ActsBeforeStep(Protocol):
 
 
 @runtime_checkable
+class LooksThrough(Protocol):
+    """A method that looks at all samples between steps: re-labels them, for example."""
+
+    def look_through(self, passes: "Passes") -> None:
+        """Called once, before the first step, with the means to do so."""
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A method with figures of its own to log beside the loss."""
+
+    def figures(self) -> dict[str, float]:
+        """By name; asked for after some steps only, on the first process only; cheap."""
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """A method that learns to label samples, as well as to represent them."""
+
+    def labeller(self) -> "Labeller":
+        """What labels representations; the run keeps it beside the encoder."""
+
+
+@runtime_checkable
 class StepsItself(Protocol):
     """A method with its own inner loop."""
 
@@ -91,14 +120,6 @@ class Represents(Protocol):
 
     def represent(self, batch: Any) -> Tensor:
         """(B, ...) in the encoder's form to (B, D)."""
-
-
-@runtime_checkable
-class Tells(Protocol):
-    """A method with figures of its own to log beside the loss."""
-
-    def figures(self) -> dict[str, float]:
-        """Of the last batch of this process; asked for after some steps only, and on the first process only."""
 
 
 @runtime_checkable

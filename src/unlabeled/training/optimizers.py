@@ -116,6 +116,12 @@ def sgd(
     return torch.optim.SGD(_groups(module, weight_decay, plain), lr=learning_rate, momentum=0.9, nesterov=True)
 
 
+def plain_sgd(module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """SGD, momentum 0.9 without Nesterov's step; every parameter is decayed (SeLa, official code)."""
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    return torch.optim.SGD(trainable, lr=learning_rate, momentum=0.9, weight_decay=weight_decay)
+
+
 def adam(
     module: nn.Module, learning_rate: float, weight_decay: float, plain: nn.Module | None = None
 ) -> torch.optim.Optimizer:

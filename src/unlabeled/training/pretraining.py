@@ -24,7 +24,16 @@ from unlabeled.training.launching import launch
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
 from unlabeled.training.memory import out_of_memory_told, smaller_batch
-from unlabeled.training.method import Method, Prepares, Represents, ScopesBatchNorm, StepsItself
+from unlabeled.training.method import (
+    Labels,
+    LooksThrough,
+    Method,
+    Prepares,
+    Represents,
+    ScopesBatchNorm,
+    StepsItself,
+)
+from unlabeled.training.passes import Passes
 from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
 from unlabeled.training.tensorboard import Board
 
@@ -73,6 +82,9 @@ class Session:
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
+        if isinstance(built, LooksThrough):
+            plain, batch = kind.plain(self.views.size), settings.batch_size
+            built.look_through(Passes(self.samples, self.views, plain, settings.seed, batch, workers, fabric))
         if checkpoint is not None:
             self._restore(checkpoint)
         if resume and rank() == 0:
@@ -108,6 +120,8 @@ class Session:
             self.loop.run(steps, journal, self.samples.fingerprint())
         if rank() == 0:
             self.run.write_encoder(*self._encoder())
+            if isinstance(self.loop.method, Labels):
+                self.loop.method.labeller().write(self.run)
         barrier()
 
     @contextmanager
@@ -129,8 +143,8 @@ class Session:
             f"{smaller}" + (f" ({kept} is whole)." if kept.exists() else ".")
         )
 
-    def _encoder(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The weights to keep, and how to build what they fill."""
+    def _encoder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+        """The weights to keep, how to build what they fill, and the weights of the projector where there is one."""
         method, settings = self.loop.method, self.settings
         represents = isinstance(method, Represents)
         description = {
@@ -140,10 +154,16 @@ class Session:
             "encoder": settings.encoder,
             "image_size": settings.image_size,
             "network": settings.network,
+            "projector_layers": 0,
             "step": self.loop.done,
         }
-        kept = self.loop.module if represents else method.encoder
-        return kept.state_dict(), plain_values(description)
+        if represents:
+            return self.loop.module.state_dict(), plain_values(description), None
+        projector = getattr(method, "projector", None)
+        if not isinstance(projector, nn.Sequential) or not len(projector):
+            return method.encoder.state_dict(), plain_values(description), None
+        description["projector_layers"] = len(projector)
+        return method.encoder.state_dict(), plain_values(description), projector.state_dict()
 
 
 def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any) -> Settings:

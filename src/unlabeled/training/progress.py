@@ -24,14 +24,23 @@ class Progress:
         start: units done before, which the rate leaves out.
         weight: how many `unit` one unit of work is.
         show: false for silence; of several processes only the first says anything.
+        patience: seconds in which a terminal is left as it is, for what is mostly over sooner.
     """
 
     def __init__(
-        self, what: str, total: int, unit: str, start: int = 0, weight: float = 1.0, show: bool = True
+        self,
+        what: str,
+        total: int,
+        unit: str,
+        start: int = 0,
+        weight: float = 1.0,
+        show: bool = True,
+        patience: float = 0.0,
     ) -> None:
         self.what, self.total, self.unit, self.start, self.weight = what, total, unit, start, weight
         self.show, self.terminal = show and rank() == 0, sys.stderr.isatty()
         self.began = self.drawn = time.monotonic()
+        self.quiet_until = self.began + patience
 
     def __enter__(self) -> "Progress":
         return self
@@ -39,7 +48,7 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """Say that `done` units are done in all; draws at most ten times a second."""
         now = time.monotonic()
-        if not self.show or now - self.drawn < (0.1 if self.terminal else 10.0):
+        if not self.show or now - self.drawn < (0.1 if self.terminal else 10.0) or now < self.quiet_until:
             return
         self.drawn = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
@@ -58,6 +67,6 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.show and self.terminal:
+        if self.show and self.terminal and time.monotonic() >= self.quiet_until:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()

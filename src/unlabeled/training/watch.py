@@ -16,11 +16,11 @@ class Watch:
 
     Args:
         encoder: whose output is watched.
-        told: figures that the method has of its own, or None.
+        own: the method's own figures, asked for whenever figures are.
     """
 
-    def __init__(self, encoder: nn.Module, told: Callable[[], dict[str, float]] | None = None) -> None:
-        self.told = told
+    def __init__(self, encoder: nn.Module, own: Callable[[], dict[str, float]] = dict) -> None:
+        self.own = own
         self.losses: list[Tensor] = []
         self.last_loss = math.nan
         self.note = ""
@@ -60,7 +60,7 @@ class Watch:
         """
         self.check(step)
         health = {} if self._output is None else batch_health(self._output, views)
-        told = {} if self.told is None else self.told()
+        told = self.own()
         shown = f"  rankme {health['rankme']:.1f}" if "rankme" in health else ""
         shown += f"  probe {told['probe_accuracy']:.3f}" if "probe_accuracy" in told else ""
         self.note = f"loss {self.last_loss:.3f}{shown}"

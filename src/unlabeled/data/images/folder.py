@@ -22,7 +22,7 @@ from unlabeled.data.images.formats import (
     foreign,
     is_utf8,
 )
-from unlabeled.data.images.header import look
+from unlabeled.data.images.header import Look, look
 from unlabeled.data.images.labels import Labels, number
 from unlabeled.data.images.names import Names
 from unlabeled.data.images.pixels import decode
@@ -175,7 +175,7 @@ def open_picture(path: str) -> Images:
         UserError: it cannot be read.
     """
     root, name = os.path.split(path)
-    seen = look(path)
+    seen = look(path) if is_utf8(name) else Look(NOT_UTF8)
     if seen.reason is not None:
         raise UserError(
             f"the picture {path!r} cannot be read ({seen.reason}); give another file or a folder of pictures."
@@ -189,13 +189,18 @@ def open_pictures(paths: Sequence[str]) -> Images:
     Raises:
         UserError: none of them can be read.
     """
-    looks = one_by_one([look(path) for path in paths])
-    skipped = [Skipped(paths[row], reason) for row, reason in looks.reasons.items()]
+    looks = one_by_one([look(path) if is_utf8(path) else Look(NOT_UTF8) for path in paths])
+    skipped = [Skipped(_writable(paths[row]), reason) for row, reason in looks.reasons.items()]
     names = without(paths, looks.reasons)
     if not names:
         first = f", the first because: {skipped[0].reason}" if skipped else ""
         raise UserError(f"none of {len(paths)} pictures can be read{first}; give other files.")
     return Images("a list of pictures", names, Files("", names, readable(looks)), None, skipped)
+
+
+def _writable(name: str) -> str:
+    """A name that can be written down, whatever bytes it has."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def classes_of(names: list[str]) -> Labels | None:
@@ -247,7 +252,7 @@ def _sort_in(entry: os.DirEntry[str], folder: str, real: str, walk: Walk, folder
         return
     name = folder + own
     if not own.isascii() and not is_utf8(own):
-        walk.skipped.append(Skipped(os.fsencode(name).decode("utf-8", "backslashreplace"), NOT_UTF8))
+        walk.skipped.append(Skipped(_writable(name), NOT_UTF8))
         return
     extension = extension_of(own)
     may_be_picture = extension in EXTENSIONS or not extension

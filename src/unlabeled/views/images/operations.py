@@ -94,6 +94,13 @@ def random_resized_crop(
     return cv2.resize(part, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
+def resize_shorter(image: np.ndarray, side: int) -> np.ndarray:
+    """The whole picture, its shorter side resized to `side`."""
+    height, width = image.shape[:2]
+    scale = side / min(height, width)
+    return resize(image, max(side, round(height * scale)), max(side, round(width * scale)))
+
+
 def centre_crop(image: np.ndarray, size: int, margin: float = 1.0) -> np.ndarray:
     """The shorter side resized to size * margin, then the central (size, size, 3)."""
     height, width = image.shape[:2]
@@ -203,15 +210,21 @@ def colour_jitter(
         color_form: contrast and saturation of torchvision (about the mean of the grey picture; blended with it), as
             in the paper's listing, or of TensorFlow (about each channel's mean; in HSV), as in the official code.
     """
-    steps: list[tuple[Strengthened, float]] = [
-        (BRIGHTNESS[brightness_form], 0.8 * strength),
-        (CONTRAST[color_form], 0.8 * strength),
-        (SATURATION[color_form], 0.8 * strength),
-        (hue, min(0.2 * strength, 0.5)),
-    ]
+    amounts = (0.8 * strength, 0.8 * strength, 0.8 * strength, min(0.2 * strength, 0.5))
+    return jitter(image, rng, amounts, brightness_form, color_form)
+
+
+def jitter(
+    image: Picture,
+    rng: Generator,
+    amounts: tuple[float, float, float, float],
+    brightness_form: BrightnessForm = "multiplicative",
+    color_form: ColorForm = "torchvision",
+) -> Picture:
+    """Brightness, contrast, saturation and hue by the strengths in `amounts`, in random order, clipped after each."""
+    steps = (BRIGHTNESS[brightness_form], CONTRAST[color_form], SATURATION[color_form], hue)
     for place in rng.permutation(4):
-        operation, amount = steps[place]
-        image = operation(image, rng, amount)
+        image = steps[place](image, rng, amounts[place])
     return image
 
 

@@ -1,5 +1,6 @@
 """Presets: which operations make the views of a method."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -105,6 +106,15 @@ def crops(size: int, crop_area: tuple[float, float] = (0.08, 1.0), flip: bool = 
         ValueError: a number outside its range.
     """
     return simclr(size, crop_area, flip=flip, color_strength=0.0, blur=False)
+
+
+def crop(size: int) -> ImageViews:
+    """One view by crop and flip, which classifiers are fitted on (appendix B.5 and B.6).
+
+    Args:
+        size: side of a view in pixels, at least 1.
+    """
+    return replace(crops(size), count=1)
 
 
 def plain(size: int) -> ImageViews:

@@ -1,4 +1,4 @@
-"""Networks for pictures: any timm or torchvision backbone by name, and a small one of our own for small pictures."""
+"""Backbones for pictures by name: timm's, torchvision's, and those of papers that neither has."""
 
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -6,6 +6,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from unlabeled.encoders.images.alexnet import WIDTHS, AlexNet
+from unlabeled.encoders.images.encoder import ImageEncoder
+from unlabeled.encoders.images.initialisation import INITIALISATIONS, Initialisation
+from unlabeled.encoders.images.residual import small_resnet
+from unlabeled.encoders.images.widening import widen
 from unlabeled.errors import UserError
 
 SMALL = 64
@@ -14,95 +19,53 @@ SMALL = 64
 Stem = Literal["auto", "small", "standard"]
 
 
-class ImageEncoder(nn.Module):
-    """A backbone without its classifier: pictures to representations.
-
-    Args:
-        network: gives a feature map (B, D, h, w).
-        width: D.
-    """
-
-    def __init__(self, network: nn.Module, width: int) -> None:
-        super().__init__()
-        self.network = network
-        self.width = width
-        self.to(memory_format=torch.channels_last)
-
-    def feature_map(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) in [0, 1] to (B, D, h, w), before pooling."""
-        features: Tensor = self.network(images.contiguous(memory_format=torch.channels_last))
-        return features
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, S, S) in [0, 1] to the representation (B, D): the mean over the feature map."""
-        features = self.feature_map(images)
-        return features.mean((2, 3)) if features.ndim == 4 else features
-
-
-class Block(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut: the basic residual block (He et al. 2016, figure 2)."""
-
-    def __init__(self, width_in: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(width)
-        self.shortcut = (
-            nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-            if stride > 1 or width_in != width
-            else nn.Identity()
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, width, h / stride, w / stride)."""
-        y = torch.relu_(self.norm1(self.conv1(x)))
-        return torch.relu_(self.norm2(self.conv2(y)) + self.shortcut(x))
-
-
-def small_resnet(widths: tuple[int, ...] = (32, 64, 128, 256), stride: int = 2) -> nn.Sequential:
-    """A residual network of one block a stage whose first convolution has stride 2 and no pooling after it.
-
-    At 32 pixels it takes 16 million multiply-adds, a thirty-fifth of ResNet-18 with its small stem.
-    """
-    layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 3, stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
-    before = widths[0]
-    for stage, width in enumerate(widths):
-        layers.append(Block(before, width, 1 if stage == 0 else 2))
-        before = width
-    return nn.Sequential(*layers)
-
-
 def default_name(image_size: int) -> str:
     """The backbone for views of that size: `small_resnet` up to 64 pixels, `resnet10t` to 128, `resnet18` above."""
     return "small_resnet" if image_size <= SMALL else "resnet10t" if image_size <= 128 else "resnet18"
 
 
-def image_encoder(name: str, image_size: int, stem: Stem = "auto") -> ImageEncoder:
+def image_encoder(
+    name: str,
+    image_size: int,
+    stem: Stem = "auto",
+    width_multiplier: int = 1,
+    initialisation: Initialisation = "default",
+) -> ImageEncoder:
     """Build a backbone by name, with random weights.
 
     Args:
-        name: `small_resnet`, a timm or a torchvision model; `timm/NAME` or `torchvision/NAME` says which is meant.
+        name: `small_resnet`, `alexnet_big`, `alexnet_small`, a timm or a torchvision model; `timm/NAME` or
+            `torchvision/NAME` says which is meant.
         image_size: side of the views in pixels.
         stem: `small` replaces a residual network's first convolution by 3 x 3 of stride 1 and drops the pooling
             after it (appendix B.9); `auto` does so up to 64 pixels; `standard` leaves the network as it is.
+        width_multiplier: of every width of a ResNet, at least 1; SimCLR's are 1, 2 and 4.
+        initialisation: `default`, the library's own; `simclr`, fan-in and blocks that start as their shortcuts;
+            `he`, fan-out; `pytorch`, each layer's own.
 
     Raises:
-        UserError: no such model, or no small stem for it.
+        UserError: no such model, the views are too small for it, or it has no small stem, other width or
+            initialisation.
     """
+    if width_multiplier < 1:
+        raise UserError(f"--network.width-multiplier takes a number of at least 1, got {width_multiplier}.")
+    if initialisation not in INITIALISATIONS:
+        raise UserError(f"--network.initialisation takes one of {', '.join(INITIALISATIONS)}, got {initialisation!r}.")
     if name == "small_resnet":
-        network: nn.Module = small_resnet(stride=1 if stem == "small" else 2)
-        return _encoder(network, image_size)
-    network = _backbone(name, image_size)
-    residual = hasattr(network, "maxpool") and hasattr(network, "conv1")
-    if stem == "small" and not residual:
-        raise UserError(f"{name} has no small stem; leave out --network.stem or choose a ResNet.")
-    if residual and (stem == "small" or (stem == "auto" and image_size <= SMALL)):
-        _make_stem_small(network)
+        first, second, third, fourth = (width_multiplier * width for width in (32, 64, 128, 256))
+        network: nn.Module = small_resnet((first, second, third, fourth), stride=1 if stem == "small" else 2)
+    else:
+        network = _backbone(name, image_size)
+        _set_stem(network, name, image_size, stem)
+        if width_multiplier > 1:
+            widen(network, width_multiplier)
+    INITIALISATIONS[initialisation](network)
     return _encoder(network, image_size)
 
 
 def _backbone(name: str, image_size: int) -> nn.Module:
+    if name in WIDTHS:
+        return AlexNet(WIDTHS[name], image_size, name)
     library, _, model = name.rpartition("/")
     if library not in ("", "timm", "torchvision"):
         raise UserError(f"no library {library!r} for encoder {name!r}; write timm/NAME or torchvision/NAME.")
@@ -117,7 +80,8 @@ def _backbone(name: str, image_size: int) -> nn.Module:
         return _without_classifier(network, name)
     near = get_close_matches(model, timm.list_models(), 3) or ["resnet18", "resnet50", "vit_tiny_patch16_224"]
     raise UserError(
-        f"no encoder is called {name!r}; take small_resnet or a timm or torchvision model, such as {', '.join(near)}."
+        f"no encoder is called {name!r}; take small_resnet, {', '.join(WIDTHS)}, or a timm or torchvision model, such "
+        f"as {', '.join(near)}."
     )
 
 
@@ -148,15 +112,22 @@ def _without_classifier(network: nn.Module, name: str) -> nn.Module:
     raise UserError(f"the torchvision model {name!r} has no feature map that we know of; choose a timm model.")
 
 
-def _make_stem_small(network: Any) -> None:
-    first = network.conv1
-    while isinstance(first, nn.Sequential):  # deep stems: only their first convolution strides
-        parent, first = first, first[0]
-        if isinstance(first, nn.Conv2d):
-            parent[0] = _stride_one(first)
-    if isinstance(network.conv1, nn.Conv2d):
-        network.conv1 = _stride_one(network.conv1)
-    network.maxpool = nn.Identity()
+def _set_stem(network: Any, name: str, image_size: int, stem: Stem) -> None:
+    """Make a residual network's stem small where that is asked for, or where the views are."""
+    first, pool = ("stem.conv", "stem.pool") if hasattr(network, "stages") else ("conv1", "maxpool")
+    residual = all(_has(network, path) for path in (first, pool))
+    if stem == "small" and not residual:
+        raise UserError(f"{name} has no small stem; leave out --network.stem or choose a ResNet.")
+    if not residual or stem == "standard" or (stem == "auto" and image_size > SMALL):
+        return
+    while isinstance(network.get_submodule(first), nn.Sequential):  # deep stems: only their first convolution strides
+        first += ".0"
+    network.set_submodule(first, _stride_one(network.get_submodule(first)))
+    network.set_submodule(pool, nn.Identity())
+
+
+def _has(network: nn.Module, path: str) -> bool:
+    return path in dict(network.named_modules())
 
 
 def _stride_one(convolution: nn.Conv2d) -> nn.Conv2d:
