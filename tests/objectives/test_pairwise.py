@@ -93,6 +93,12 @@ def test_nt_xent_in_all_its_ways_is_the_double_loop(batch, width, normalized, ne
     assert loss.item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+def test_rows_of_any_length_overflow_nothing() -> None:
+    first, second = (100 * part for part in rows(8, 6, 5))
+    loss = nt_xent(torch.from_numpy(first).float(), torch.from_numpy(second).float(), 0.1, normalized=False)
+    assert loss.item() == pytest.approx(written_out(first, second, xent_of, 0.1, False, "both", False), rel=1e-5)
+
+
 WAYS = {
     "logistic": nt_logistic,
     "logistic, semi-hard": partial(nt_logistic, semi_hard=True),

@@ -222,6 +222,19 @@ def test_the_forms_reach_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- invariants ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"policy": "imagenet"}, {"crop_law": "side"}, {"operations": ("crop", "noise")}]
+)
+def test_views_of_one_sample_differ_and_come_again(options: dict[str, Any]) -> None:
+    preset = presets.simclr(48, **options)
+    for place in range(5):
+        first, second = views_of(preset, PHOTOGRAPH, 1, 2, place)
+        assert abs(first - second).max() > 0.05
+        for one, other in zip((first, second), views_of(preset, PHOTOGRAPH, 1, 2, place), strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert not np.array_equal(first, views_of(preset, PHOTOGRAPH, 1, 3, place)[0])
+
+
 def test_all_off_is_the_identity_on_a_square(monkeypatch: pytest.MonkeyPatch) -> None:
     """s = 0, no blur, no flip and a crop of everything at an aspect of 1: the picture itself, to the bit."""
     monkeypatch.setitem(presets.CROP_LAWS, "area", lambda height, width, *rest: (0, 0, height, width))
