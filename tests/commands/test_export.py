@@ -121,7 +121,7 @@ def test_timm_loads_its_state_dict_strictly(
 def test_timm_cannot_build_a_small_stem(world: Path, tmp_path: Path) -> None:
     """A deep stem with another stride has the same weights, so that only its output tells."""
     run = train(world / "photos", tmp_path / "run", encoder="resnet10t", image_size=32, max_steps=1, batch_size=8)
-    with pytest.raises(unlabeled.UserError, match=r"stem was made small.*--format safetensors or onnx"):
+    with pytest.raises(unlabeled.UserError, match=r"its stem small.*--format safetensors or onnx"):
         unlabeled.export(run, format="timm", out=tmp_path / "e.safetensors")
     assert not list(tmp_path.glob("*.safetensors"))
 

@@ -206,7 +206,7 @@ def _cell(name: str, value: Any) -> str:
     """A record's value: a mean with its deviation, an interval, or any other as `text` has it."""
     if isinstance(value, dict) and set(value) == {"mean", "deviation"}:
         return f"{value['mean']:.3f} ± {value['deviation']:.3f}"
-    if name.endswith("interval"):
+    if name.endswith("interval") and value is not None:
         return f"{value[0]:.4f} to {value[1]:.4f}"
     return text(value)
 
