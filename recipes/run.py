@@ -121,22 +121,27 @@ def run(asked: argparse.Namespace, stem: str, cell: Cell) -> None:
     """Train and evaluate one cell and write its row."""
     row = row_of(asked, stem, cell)
     out = asked.runs / row.relative_to(asked.results).with_suffix("")
+    known = None
     if "run" in cell.recipe:
-        out = asked.runs / f"{cell.recipe['run']}-seed{asked.seed}"
-    made = train(cell.recipe["pretrain"], out, asked.seed)
-    if not made.finished:
-        print(f"stopped at step {made.steps} of {row.stem}; the same command goes on.", file=sys.stderr)
+        of = f"{cell.recipe['run']}-seed{asked.seed}"
+        out, known = asked.runs / of, asked.results / f"{of}.json"
+    if known and known.exists() and (out / "encoder.safetensors").exists():
+        made = json.loads(known.read_text(encoding="utf-8"))["pretrain"]  # trained and measured before
+    else:
+        made = asdict(train(cell.recipe["pretrain"], out, asked.seed))
+    if not made["finished"]:
+        print(f"stopped at step {made['steps']} of {row.stem}; the same command goes on.", file=sys.stderr)
         sys.exit(130)
     if cell.values and not (out / "features").exists():
         shared = out.parent / "features"
         shared.mkdir(exist_ok=True)
         (out / "features").symlink_to(shared.absolute())
-    figures: dict[str, Any] = {"recipe": stem, "seed": asked.seed, "pretrain": asdict(made), "evaluate": {}}
+    figures: dict[str, Any] = {"recipe": stem, "seed": asked.seed, "pretrain": made, "evaluate": {}}
     if cell.values:
         figures |= {"cell": cell.values, "last_step": Run.open(out).metrics()[-1]}
     for protocol, options in cell.recipe["evaluate"].items():
         began = time.monotonic()
-        result = asdict(unlabeled.evaluate(protocol, made, **(options or {})))
+        result = asdict(unlabeled.evaluate(protocol, out, **(options or {})))
         figures["evaluate"][protocol] = {**result, "seconds": round(time.monotonic() - began, 1)}
     write_row(row, figures)
     if cell.values and not asked.keep:
@@ -152,7 +157,7 @@ def train(flags: dict[str, Any], out: Path, seed: int) -> Any:
 def write_row(row: Path, figures: dict[str, Any]) -> None:
     """Keep the figures without anything that tells of this machine's folders."""
     figures["environment"] = environment() | {"threads": torch.get_num_threads()}
-    figures["pretrain"].pop("run")
+    figures["pretrain"].pop("run", None)
     for result in figures["evaluate"].values():
         result.pop("run")
     text = json.dumps(figures, indent=1, default=float) + "\n"

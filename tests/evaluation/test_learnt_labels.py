@@ -61,7 +61,7 @@ def test_the_transport_alone_fills_its_clusters_equally() -> None:
     train, _ = digit_features()
     kept = labeller(heads=2)
     sizes = [np.bincount(by_random_heads(kept, 0)(train, train, head), minlength=12) for head in range(2)]
-    assert all(70 <= each.min() and each.max() <= 130 for each in sizes), "a twelfth of 1,200 each"
+    assert all(60 <= each.min() and each.max() <= 140 for each in sizes), "about a twelfth of 1,200 each"
     assert not np.array_equal(*sizes)
 
 

@@ -7,7 +7,8 @@ import pytest
 from unlabeled.commands.evaluate import Evaluated, Healthy
 from unlabeled.commands.inspect import Inspected
 from unlabeled.evaluation.sanity import Sanity
-from unlabeled.reports.tables import show, text
+from unlabeled.reports.cells import text
+from unlabeled.reports.tables import show
 
 
 def lines(capsys: pytest.CaptureFixture[str], result: Any) -> list[str]:

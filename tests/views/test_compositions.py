@@ -14,7 +14,7 @@ from sklearn.datasets import load_sample_images
 
 from unlabeled import chance
 from unlabeled.training.loader import views_of
-from unlabeled.views.images import autoaugment, operations, presets
+from unlabeled.views.images import autoaugment, crop_laws, operations, presets
 from unlabeled.views.images.compositions import OperationName
 
 PHOTOGRAPH = load_sample_images().images[0]  # uint8 (427, 640, 3)
@@ -34,7 +34,7 @@ def rng(place: int = 0) -> np.random.Generator:
 def test_every_pair_makes_whole_views(first: str, second: str, asymmetric: bool) -> None:
     preset = presets.simclr(32, operations=(first, second), asymmetric=asymmetric)
     for place in range(3):
-        for view in views_of(preset, PHOTOGRAPH[: 60 + place], 0, 0, place):
+        for view in views_of(preset, PHOTOGRAPH[: 60 + place], 0, chance.VIEWS, 0, place):
             assert view.shape == (32, 32, 3) and view.dtype == np.float32
             assert np.isfinite(view).all() and view.min() >= 0 and view.max() <= 1
 
@@ -43,7 +43,7 @@ def test_every_pair_makes_whole_views(first: str, second: str, asymmetric: bool)
 def test_one_branch_is_the_crop_and_the_other_the_operation_on_it(name: str) -> None:
     """What the operation makes of the very crop, by the draws that follow the crop's."""
     preset = presets.simclr(32, operations=(name,), asymmetric=True)
-    changed, crop = views_of(preset, PHOTOGRAPH, 0, 1, 7)
+    changed, crop = views_of(preset, PHOTOGRAPH, 0, chance.VIEWS, 1, 7)
     generator = chance.generator(0, chance.VIEWS, 1, 7, 0)
     part = operations.random_resized_crop(PHOTOGRAPH, generator, 32)
     shared = operations.to_float(operations.horizontal_flip(part, generator))
@@ -67,7 +67,7 @@ def test_the_order_of_a_pair_is_that_of_its_operations() -> None:
     rough = {}
     for pair in (("noise", "blur"), ("blur", "noise")):
         preset = presets.simclr(96, operations=pair, asymmetric=True)
-        views = [views_of(preset, PHOTOGRAPH, 0, 0, place)[0] for place in range(20)]
+        views = [views_of(preset, PHOTOGRAPH, 0, chance.VIEWS, 0, place)[0] for place in range(20)]
         rough[pair] = np.mean([np.abs(np.diff(view, axis=1)).mean() for view in views])
     assert rough["noise", "blur"] < 0.6 * rough["blur", "noise"]
 
@@ -77,18 +77,24 @@ def test_a_pair_of_one_operation_is_that_operation() -> None:
         twice, once = (
             presets.simclr(32, operations=names, asymmetric=asymmetric) for names in (("colour", "colour"), ("colour",))
         )
-        for one, other in zip(views_of(twice, PHOTOGRAPH, 0, 0, 5), views_of(once, PHOTOGRAPH, 0, 0, 5), strict=True):
+        for one, other in zip(
+            views_of(twice, PHOTOGRAPH, 0, chance.VIEWS, 0, 5),
+            views_of(once, PHOTOGRAPH, 0, chance.VIEWS, 0, 5),
+            strict=True,
+        ):
             np.testing.assert_array_equal(one, other)
 
 
 def test_without_asymmetry_both_views_draw_for_themselves() -> None:
     preset = presets.simclr(32, operations=("crop", "colour"))
-    first, second = views_of(preset, PHOTOGRAPH, 0, 0, 5)
+    first, second = views_of(preset, PHOTOGRAPH, 0, chance.VIEWS, 0, 5)
     assert abs(first - second).max() > 0.05
     still = presets.simclr(32, operations=("rotate",))
     centre = operations.to_float(operations.centre_crop(PHOTOGRAPH, 32))
     turns = [np.ascontiguousarray(np.rot90(centre, k)).tobytes() for k in (1, 2, 3)]
-    assert {view.tobytes() for place in range(30) for view in views_of(still, PHOTOGRAPH, 0, 0, place)} == set(turns)
+    assert {
+        view.tobytes() for place in range(30) for view in views_of(still, PHOTOGRAPH, 0, chance.VIEWS, 0, place)
+    } == set(turns)
 
 
 def test_flip_belongs_to_the_crop() -> None:
@@ -175,7 +181,7 @@ def test_blur_of_a_black_surround_darkens_the_border(draw: Callable[[float], Non
 def test_the_side_law_makes_smaller_crops() -> None:
     """Height uniform between the ends at the drawn aspect; a mean area of 0.45, against 0.54 less what does not fit."""
     draws = rng()
-    boxes = np.array([operations.side_crop_box(400, 400, draws, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(6000)])
+    boxes = np.array([crop_laws.side_crop_box(400, 400, draws, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(6000)])
     area, aspect = boxes[:, 2] * boxes[:, 3] / 400**2, boxes[:, 3] / boxes[:, 2]
     assert area.min() >= 0.1 and area.max() <= 1  # at least a tenth of the picture is covered
     assert 0.74 < aspect.min() and aspect.max() < 1.35
@@ -190,7 +196,7 @@ def test_the_side_law_makes_smaller_crops() -> None:
 @settings(deadline=None, max_examples=60)
 @given(height=st.integers(1, 200), width=st.integers(1, 200), low=st.floats(0.01, 1.0), seed=st.integers(0, 9999))
 def test_every_crop_by_the_side_law_lies_in_the_picture(height: int, width: int, low: float, seed: int) -> None:
-    box = operations.side_crop_box(height, width, chance.generator(seed, 1), (low, 1.0), (3 / 4, 4 / 3))
+    box = crop_laws.side_crop_box(height, width, chance.generator(seed, 1), (low, 1.0), (3 / 4, 4 / 3))
     top, left, h, w = box
     assert 0 <= top <= top + h <= height and 0 <= left <= left + w <= width and h >= 1 and w >= 1
 

@@ -14,7 +14,6 @@ from unlabeled.errors import UserError
 
 if TYPE_CHECKING:
     from unlabeled.evaluation.features import Features
-    from unlabeled.evaluation.split import matched
     from unlabeled.evaluation.transfer import OnSource
 
 
@@ -69,6 +68,7 @@ def transfer(
     """
     from unlabeled.commands.load import data_of, load, random_encoder
     from unlabeled.evaluation.raw import raw_features
+    from unlabeled.evaluation.split import matched
     from unlabeled.evaluation.transfer import summed
     from unlabeled.run import Run
 

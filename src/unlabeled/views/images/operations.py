@@ -5,18 +5,19 @@ An operation takes a picture, float32 (H, W, 3) in [0, 1], and a generator, and 
 """
 
 from collections.abc import Callable
-from math import ceil, exp, log, sqrt
+from math import ceil
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+from unlabeled.views.images.crop_laws import CropLaw, crop_box, uniform
+
 cv2.setNumThreads(0)  # the loader's workers are the threads
 
 Picture = np.ndarray[Any, np.dtype[Any]]
 Operation = Callable[[Picture, Generator], Picture]
-CropLaw = Callable[[int, int, Generator, tuple[float, float], tuple[float, float]], tuple[int, int, int, int]]
 
 GREY = np.array([0.299, 0.587, 0.114])
 """What red, green and blue weigh in the grey picture (ITU-R BT.601)."""
@@ -31,46 +32,6 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         return image
     shrinks = height * width < image.shape[0] * image.shape[1]
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-
-
-def crop_box(
-    height: int, width: int, rng: Generator, area: tuple[float, float], aspect: tuple[float, float]
-) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random crop.
-
-    Ten draws of a share of the area (uniform) and of an aspect ratio (uniform in its logarithm); if none
-    fits, the largest central crop within the aspect ratios, as torchvision does.
-    """
-    low, high = log(aspect[0]), log(aspect[1])
-    for _ in range(10):
-        pixels = height * width * uniform(rng, *area)
-        ratio = exp(uniform(rng, low, high))
-        w, h = round(sqrt(pixels * ratio)), round(sqrt(pixels / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
-    w, h = min(width, max(1, round(height * aspect[1]))), min(height, max(1, round(width / aspect[0])))
-    return (height - h) // 2, (width - w) // 2, h, w
-
-
-def side_crop_box(
-    height: int, width: int, rng: Generator, area: tuple[float, float], aspect: tuple[float, float]
-) -> tuple[int, int, int, int]:
-    """The same by the law of TensorFlow's `sample_distorted_bounding_box`, which SimCLR's official code calls.
-
-    A hundred draws of an aspect ratio (uniform) and of a height, uniform between those that the smallest
-    and the largest area have at that ratio and that the picture has room for; a crop covers at least a
-    tenth of the picture. If none fits, the whole picture. Crops are smaller than those of `crop_box`: on
-    a square picture 0.45 of its area on average.
-    """
-    least, most = area[0] * height * width, area[1] * height * width
-    for _ in range(100):
-        ratio = uniform(rng, *aspect)
-        tallest = min(height, int((width + 0.5) / ratio), round(sqrt(most / ratio)))
-        h = int(rng.integers(min(round(sqrt(least / ratio)), tallest), tallest + 1))
-        w = round(h * ratio)
-        if 0 < w <= width and h > 0 and max(least, 0.1 * height * width) <= h * w <= most:
-            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
-    return 0, 0, height, width
 
 
 def random_resized_crop(
@@ -135,7 +96,7 @@ def cutout(image: Picture, rng: Generator, side: float = 0.5) -> Picture:
 
 def grey_of(image: Picture) -> Picture:
     """The grey picture, (H, W)."""
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return at_most_one(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))  # the weights' sum rounds to just above 1
 
 
 def grey(image: Picture, rng: Generator) -> Picture:
@@ -258,7 +219,7 @@ def gaussian_blur(
     """
     deviation = uniform(rng, *sigma)
     kernel = 2 * min(image.shape[0] // 10 // 2, ceil(5 * deviation)) + 1
-    return cv2.GaussianBlur(image, (kernel, kernel), deviation, borderType=BORDERS[border])
+    return at_most_one(cv2.GaussianBlur(image, (kernel, kernel), deviation, borderType=BORDERS[border]))
 
 
 def noise(image: Picture, rng: Generator, deviation: float = 0.1) -> Picture:
@@ -274,11 +235,6 @@ def sobel(image: Picture, rng: Generator) -> Picture:
 
 
 # --- arithmetic: one pass each, by OpenCV's vector instructions -------------------------------------------------------
-
-
-def uniform(rng: Generator, low: float, high: float) -> float:
-    """One draw between two numbers: the generator's own `uniform`, without what that spends on arrays."""
-    return low + (high - low) * rng.random()
 
 
 def factor(rng: Generator, strength: float) -> float:

@@ -9,20 +9,18 @@ from numpy.random import Generator
 
 from unlabeled.views.images.autoaugment import Policy, autoaugment
 from unlabeled.views.images.compositions import OperationName, compositions
+from unlabeled.views.images.crop_laws import CropLaw, crop_box, side_crop_box
 from unlabeled.views.images.looking import ImageViews, needed
 from unlabeled.views.images.operations import (
     BlurBorder,
     BrightnessForm,
     ColorForm,
-    CropLaw,
     Picture,
     centre_crop,
     colour,
-    crop_box,
     gaussian_blur,
     horizontal_flip,
     random_resized_crop,
-    side_crop_box,
     to_float,
 )
 
