@@ -157,7 +157,7 @@ def called(function: Callable[..., T], prefix: str, given: dict[str, Any], **our
     try:
         return function(**given, **ours)
     except ValueError as problem:
-        raise UserError(f"{problem} (see {prefix}... in --help).") from None
+        raise UserError(f"{problem} (see {'' if prefix == '--' else f'{prefix}... in '}--help).") from None
 
 
 def plain_values(value: Any) -> Any:
