@@ -1,6 +1,6 @@
 """`unlabeled.load`: a finished run's encoder, ready to embed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -15,7 +15,7 @@ from unlabeled import chance, methods
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
 from unlabeled.evaluation.features import Block, Features, cached, key_of, key_of_weights
-from unlabeled.modalities import modality
+from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run
 from unlabeled.training.settings import MEMORY, Settings
 
@@ -44,7 +44,7 @@ class Encoder:
         self.module, self.description, self.cache = module, description, cache
         self.head = nn.Sequential() if head is None else head
         self.modality = modality(description["modality"])
-        self.size: int = description["image_size"]
+        self.size = self.modality.stored(description.get("form", description["image_size"]))
         self.view = self.modality.plain(self.size)
         represent = getattr(module, "represent") if description["represents"] else None  # noqa: B009
         self._encode, self._project = encode_with(module, represent), encode_with(self.head)
@@ -56,9 +56,14 @@ class Encoder:
         return len(self.head)
 
     @property
+    def raw(self) -> Callable[[Any], np.ndarray]:
+        """What the raw-input baseline sees of one sample, float32 (D,)."""
+        return self.modality.raw(self.size)
+
+    @property
     def batch(self) -> int:
         """Samples at a time: about a quarter of a million values of input each, so that memory stays small."""
-        return max(16, min(256, 2**22 // (3 * self.size**2)))
+        return max(16, min(256, 2**22 // self.modality.values(self.size)))
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """The encoder's output, before the head, of samples in the plain view or in a method's views.
@@ -170,6 +175,12 @@ def projector_layers(folder: Run) -> int:
     return int(folder.description().get("projector_layers", 0))
 
 
+def built(kind: Modality, description: dict[str, Any]) -> nn.Module:
+    """The network that encoder.json describes, with weights drawn by torch's generator."""
+    form = kind.stored(description.get("form", description["image_size"]))
+    return kind.encoder(description["encoder"], form, **description["network"])
+
+
 def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     """What the run's weights fill: the encoder (or the method, where it represents), and the projector if it is needed.
 
@@ -187,7 +198,7 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     config, description = folder.config(), folder.description()
     kind = modality(description["modality"])
     chance.seed_torch(config["seed"], chance.INITIALISATION)
-    module = kind.encoder(description["encoder"], description["image_size"], **description["network"])
+    module = built(kind, description)
     if not layer and not description["represents"]:
         return module, nn.Sequential()
     method = methods.find(description["method"])(encoder=module, **Settings.of(config).arguments)
