@@ -20,6 +20,7 @@ from unlabeled.data.graphs.drawing import draw
 from unlabeled.data.graphs.form import GraphForm, form_from, form_of
 from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
+from unlabeled.encoders.graphs.picturing import pictured
 from unlabeled.errors import UserError
 
 
@@ -44,6 +45,7 @@ class Modality:
         default_encoder: size to a name.
         raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
+        inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
     """
 
     open: Callable[[Any, Any], Any]
@@ -61,6 +63,7 @@ class Modality:
     default_encoder: Callable[[Any], str]
     raw: Callable[[Any], Callable[[Any], np.ndarray]]
     thumbnail: Callable[[Any, int], np.ndarray]
+    inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
 
 
 def image_size(samples: Any) -> int:
@@ -120,6 +123,7 @@ MODALITIES = {
         default_encoder=unlabeled.encoders.images.default_name,
         raw=lambda size: raw_pixels,
         thumbnail=small_picture,
+        inside=lambda encoder, sample, side: [],
     ),
     "graphs": Modality(
         open=open_graphs,
@@ -137,6 +141,7 @@ MODALITIES = {
         default_encoder=lambda form: "diffpool",
         raw=node_counts,
         thumbnail=draw,
+        inside=pictured,
     ),
 }
 
