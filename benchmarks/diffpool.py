@@ -97,7 +97,9 @@ def models(form: GraphForm, ratio: float) -> dict[str, Callable[[list[Graph]], N
         (whole.square().mean() + penalty).backward()
 
     return found | {
-        f"{PEER}, padded to the set's largest graph (as its example does)": lambda graphs: dense_step(graphs, form.nodes),
+        f"{PEER}, padded to the set's largest graph (as its example does)": lambda graphs: dense_step(
+            graphs, form.nodes
+        ),
         f"{PEER}, padded to the batch's": lambda graphs: dense_step(graphs, None),
     }
 
