@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+import unlabeled.encoders.graphs
 import unlabeled.encoders.images
+import unlabeled.views.graphs
 import unlabeled.views.images
+from unlabeled.data.graphs import Graph, open_graphs
+from unlabeled.data.graphs import sample as graph_sample
+from unlabeled.data.graphs.drawing import draw
+from unlabeled.data.graphs.form import GraphForm, form_from, form_of
 from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
+from unlabeled.encoders.graphs.picturing import pictured
 from unlabeled.errors import UserError
 
 
@@ -24,28 +31,39 @@ class Modality:
     Args:
         open: a path (or arrays, or a torch data set) and a file of labels or None, to samples.
         sample: the built-in sample: training samples and test samples.
-        size: samples to the default size of a view.
+        size: samples to the form of a view, which the next ones take: the default side of pictures in pixels, or
+            whatever else an encoder must know of its input.
+        sized: whether that form is a side in pixels, which `--image-size` may set.
+        stored: the form as encoder.json gives it back (numbers, text and lists) to the form.
+        values: form to the numbers that a sample takes, about: by it the samples of a batch are chosen.
+        side: form to the side of a picture of a sample, in pixels, beyond which there is no more to see.
         views: the default view preset: (size, ...) to views.
         plain: size to the one view without chance that evaluation uses.
         fitted: size to the one view by chance that classifiers are fitted on.
         crops: size to several views without chance, joined sample by sample, whose scores some protocols average.
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
-        raw: one sample or view to the raw-input baseline's features, float32 (D,), whatever its size.
+        raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
+        inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
     """
 
     open: Callable[[Any, Any], Any]
     sample: Callable[[], tuple[Any, Any]]
-    size: Callable[[Any], int]
+    size: Callable[[Any], Any]
+    sized: bool
+    stored: Callable[[Any], Any]
+    values: Callable[[Any], int]
+    side: Callable[[Any], int]
     views: Callable[..., Any]
-    plain: Callable[[int], Any]
-    fitted: Callable[[int], Any]
-    crops: Callable[[int], Any]
+    plain: Callable[[Any], Any]
+    fitted: Callable[[Any], Any]
+    crops: Callable[[Any], Any]
     encoder: Callable[..., nn.Module]
-    default_encoder: Callable[[int], str]
-    raw: Callable[[Any], np.ndarray]
+    default_encoder: Callable[[Any], str]
+    raw: Callable[[Any], Callable[[Any], np.ndarray]]
     thumbnail: Callable[[Any, int], np.ndarray]
+    inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
 
 
 def image_size(samples: Any) -> int:
@@ -66,19 +84,64 @@ def small_picture(image: np.ndarray, side: int) -> np.ndarray:
     return unlabeled.views.images.centre_crop(pixels, side)
 
 
+def node_counts(form: GraphForm) -> Callable[[Graph], np.ndarray]:
+    """What the nodes of a graph carry, whatever their links: the sum and the mean, and the number of nodes.
+
+    Of nodes that carry nothing it is their degrees, as the networks see them.
+    """
+    from unlabeled.data.graphs.batch import joined
+    from unlabeled.encoders.graphs.features import NodeFeatures
+
+    features = NodeFeatures(form)
+
+    def counted(graph: Graph) -> np.ndarray:
+        rows = features(joined([graph])).numpy()
+        return np.concatenate([rows.sum(0), rows.mean(0), [graph.nodes]]).astype(np.float32)
+
+    return counted
+
+
+def same(size: Any) -> Any:
+    """Pictures are of one form, their side in pixels."""
+    return size
+
+
 MODALITIES = {
     "images": Modality(
         open=open_images,
         sample=photographs,
         size=image_size,
+        sized=True,
+        stored=same,
+        values=lambda size: 3 * size**2,
+        side=same,
         views=unlabeled.views.images.simclr,
         plain=unlabeled.views.images.plain,
         fitted=unlabeled.views.images.crop,
         crops=unlabeled.views.images.TenCrops,
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
-        raw=raw_pixels,
+        raw=lambda size: raw_pixels,
         thumbnail=small_picture,
+        inside=lambda encoder, sample, side: [],
+    ),
+    "graphs": Modality(
+        open=open_graphs,
+        sample=graph_sample,
+        size=form_of,
+        sized=False,
+        stored=form_from,
+        values=lambda form: 128 * form.nodes,
+        side=lambda form: 96,
+        views=unlabeled.views.graphs.changed,
+        plain=unlabeled.views.graphs.plain,
+        fitted=unlabeled.views.graphs.plain,
+        crops=unlabeled.views.graphs.plain,
+        encoder=unlabeled.encoders.graphs.graph_encoder,
+        default_encoder=lambda form: "diffpool",
+        raw=node_counts,
+        thumbnail=draw,
+        inside=pictured,
     ),
 }
 

@@ -222,7 +222,7 @@ def representations(global_bn: bool) -> torch.Tensor:
     """Of this process's share of twelve pictures, after what `pretrain` does to batch norms."""
     samples = modality("images").open(digits(12), None)
     settings = Settings("simclr", encoder="small_resnet", image_size=8, arguments={"global_bn": global_bn})
-    built = build(SimCLR, modality("images"), settings, samples)
+    built = build(SimCLR, modality("images"), settings, samples, 8)
     assert isinstance(built, nn.Module)
     with torch.no_grad():
         rows: torch.Tensor = built.double().encoder(pictures().chunk(world_size())[rank()])

@@ -87,6 +87,11 @@ def export(
     file = new_file(out, (".onnx" if format == "onnx" else ".safetensors",), overwrite)
     folder = Run.open(run)
     encoder = load(folder.path)
+    if format == "onnx" and not encoder.modality.sized:
+        raise UserError(
+            f"ONNX takes networks of one tensor, and that of {folder.path} takes {encoder.description['modality']}; use "
+            "--format safetensors."
+        )
     module, pictures = _module(encoder), _pictures(encoder, data_of(folder, data)[0])
     expected = _representations(module, pictures)
     tolerance = tolerance_of(expected)

@@ -67,11 +67,11 @@ def linear_sgd(
     opened = Labelled(run, data, test, labels, test_labels, seed, layer).opened()
     modality = opened.trained.modality
     views = modality.fitted(opened.trained.size)
-    raw = RawViews(views, modality.raw)
+    raw = RawViews(views, opened.trained.raw)
     ways = {
         "trained": (_network(opened.trained)[1], views, opened.trained.features),
         "random_encoder": (_network(opened.random)[1], views, opened.random.features),
-        "raw_input": (lambda rows: rows, raw, lambda samples: raw_features(samples, modality.raw)),
+        "raw_input": (lambda rows: rows, raw, lambda samples: raw_features(samples, opened.trained.raw)),
     }
     results = {}
     for which, (encode, seen, features_of) in ways.items():
@@ -135,7 +135,7 @@ def finetune(
     ways: dict[str, Callable[[Any], Features]] = {
         "frozen": opened.trained.features,
         "random_encoder": opened.random.features,
-        "raw_input": partial(raw_features, raw=opened.trained.modality.raw),
+        "raw_input": partial(raw_features, raw=opened.trained.raw),
     }
     pairs = {which: opened.pair(features_of, seed) for which, features_of in ways.items()}
     pool = _pool(opened, *pairs["frozen"])

@@ -151,7 +151,7 @@ class Opened:
         return {
             "trained": self.trained.features,
             "random_encoder": self.random.features,
-            "raw_input": lambda samples: raw_features(samples, self.trained.modality.raw),
+            "raw_input": lambda samples: raw_features(samples, self.trained.raw),
         }
 
     def pair(self, features_of: Callable[[Any], "Features"], seed: int) -> "tuple[Features, Features]":

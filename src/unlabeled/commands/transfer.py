@@ -80,7 +80,7 @@ def transfer(
     ways: dict[str, Callable[[Any], Features]] = {
         "trained": trained.features,
         "random_encoder": random.features,
-        "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
+        "raw_input": lambda samples: raw_features(samples, trained.raw),
     }
     if against is not None:
         other = load(against, layer)

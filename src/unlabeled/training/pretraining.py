@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,12 @@ class Session:
         fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
         self.samples = kind.sample()[0] if data is None else kind.open(data, settings.labels)
-        self.settings = settings = resolve(method, preset, kind, settings, self.samples)
-        self.views = called(preset, "--views.", settings.views, size=settings.image_size)
+        self.form = form_of(kind, settings, self.samples)
+        self.settings = settings = resolve(method, preset, kind, settings, self.samples, self.form)
+        self.views = called(preset, "--views.", settings.views, size=self.form)
         checkpoint = Run(out).checkpoint() if resume else None
-        built = build(method, kind, settings if checkpoint is None else replace(settings, init=None), self.samples)
+        start = settings if checkpoint is None else replace(settings, init=None)
+        built = build(method, kind, start, self.samples, self.form)
         if execution.compile:
             compile_in_place(built.encoder)
         if not resume:
@@ -83,7 +86,7 @@ class Session:
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         if isinstance(built, LooksThrough):
-            plain, batch = kind.plain(self.views.size), settings.batch_size
+            plain, batch = kind.plain(self.form), settings.batch_size
             built.look_through(Passes(self.samples, self.views, plain, settings.seed, batch, workers, fabric))
         if checkpoint is not None:
             self._restore(checkpoint)
@@ -153,6 +156,7 @@ class Session:
             "represents": represents,
             "encoder": settings.encoder,
             "image_size": settings.image_size,
+            "form": self.form,
             "network": settings.network,
             "projector_layers": 0,
             "step": self.loop.done,
@@ -166,7 +170,20 @@ class Session:
         return method.encoder.state_dict(), plain_values(description), projector.state_dict()
 
 
-def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any) -> Settings:
+def form_of(kind: Modality, settings: Settings, samples: Any) -> Any:
+    """What the encoder must know of its input, of pictures the side that was asked for.
+
+    Raises:
+        UserError: a side of what has none.
+    """
+    if settings.image_size is not None and not kind.sized:
+        raise UserError("--image-size is the side of pictures, and this data holds none; leave it out.")
+    return settings.image_size or kind.size(samples)
+
+
+def resolve(
+    method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any, form: Any
+) -> Settings:
     """Every default written out, so that `config.yaml` says all.
 
     Raises:
@@ -176,26 +193,25 @@ def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: S
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {len(samples)} samples of the data; lower it."
         )
-    size = settings.image_size or kind.size(samples)
     return replace(
         settings,
-        image_size=size,
-        encoder=settings.encoder or kind.default_encoder(size),
+        image_size=form if kind.sized else None,
+        encoder=settings.encoder or kind.default_encoder(form),
         views=completed(preset, "--views.", settings.views, "size"),
-        network=completed(kind.encoder, "--network.", settings.network, "name", "image_size"),
+        network=completed(kind.encoder, "--network.", settings.network, "name", "image_size", "form"),
         arguments=completed(method, "--", settings.arguments, "encoder"),
     )
 
 
-def build(method: Callable[..., Any], kind: Modality, settings: Settings, samples: Any) -> Method:
+def build(method: Callable[..., Any], kind: Modality, settings: Settings, samples: Any, form: Any) -> Method:
     """The encoder and the method around it, with the weights that the seed or `--init` gives; prepared for the data.
 
     Raises:
         UserError: a setting is outside its range, or the weights to start from do not fit.
     """
     chance.seed_torch(settings.seed, chance.INITIALISATION)
-    assert settings.encoder is not None and settings.image_size is not None
-    encoder = kind.encoder(settings.encoder, settings.image_size, **settings.network)
+    assert settings.encoder is not None
+    encoder = called(partial(kind.encoder, settings.encoder, form), "--network.", settings.network)
     if settings.init is not None:
         initialise(encoder, Path(settings.init))
     built: Method = called(method, "--", settings.arguments, encoder=encoder)
