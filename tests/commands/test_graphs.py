@@ -104,7 +104,7 @@ def test_the_page_draws_clusters(run: Path, capfd: Any) -> None:
     code, found = call(capfd, "report", run)
     text = Path(found["report"]).read_text()
     assert code == 0 and '<a href="#inside">Clusters</a>' in text and "Clusters in use, first pool" in text
-    assert text.count("of the built-in") == 0 and text.count("<figure") > 60
+    assert text.count("<figure") > 60
 
 
 def test_what_makes_no_sense_on_graphs_is_refused_in_a_sentence(

@@ -171,10 +171,10 @@ def test_batch_norm_in_training_sees_existing_rows_by_feature() -> None:
     block = built.embed[0]
     seen: list[Tensor] = []
     block.norms[0].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    mean = block.norms[0].running_mean.clone()
+    mean = block.norms[0].norm.running_mean.clone()
     built(batch)
     assert seen[0].shape == (sum(graph.nodes for graph in GRAPHS), 6)
-    torch.testing.assert_close(block.norms[0].running_mean, 0.9 * mean + 0.1 * seen[0].mean(0))
+    torch.testing.assert_close(block.norms[0].norm.running_mean, 0.9 * mean + 0.1 * seen[0].mean(0))
 
 
 def test_the_readout_of_negative_features_is_negative() -> None:

@@ -89,7 +89,7 @@ def export(
     encoder = load(folder.path)
     if format == "onnx" and not encoder.modality.sized:
         raise UserError(
-            f"ONNX takes networks of one tensor, and that of {folder.path} sees {encoder.description['modality']}; "
+            f"ONNX takes networks of one tensor, and that of {folder.path} takes {encoder.description['modality']}; "
             "use --format safetensors."
         )
     module, pictures = _module(encoder), _pictures(encoder, data_of(folder, data)[0])
