@@ -3,6 +3,7 @@
 Nothing else switches on a modality's name.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,18 @@ import numpy as np
 from torch import nn
 
 import unlabeled.encoders.images
+import unlabeled.encoders.temporal_graphs
 import unlabeled.views.images
+import unlabeled.views.temporal_graphs
 from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
+from unlabeled.data.temporal_graphs import open_snapshots
+from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
+
+
+def _no_sizes(samples: Any) -> dict[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,9 @@ class Modality:
         default_encoder: size to a name.
         raw: one sample or view to the raw-input baseline's features, float32 (D,), whatever its size.
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
+        sizes: samples to the arguments of the encoder that the data decides.
+        whole: where an encoder sees all samples at once (the nodes of a graph): (encoder, samples) to a table of
+            representations. A batch that is larger than the data is then all of it.
     """
 
     open: Callable[[Any, Any], Any]
@@ -46,6 +58,8 @@ class Modality:
     default_encoder: Callable[[int], str]
     raw: Callable[[Any], np.ndarray]
     thumbnail: Callable[[Any, int], np.ndarray]
+    sizes: Callable[[Any], dict[str, Any]] = _no_sizes
+    whole: Callable[[nn.Module, Any], Rows] | None = None
 
 
 def image_size(samples: Any) -> int:
@@ -80,7 +94,31 @@ MODALITIES = {
         raw=raw_pixels,
         thumbnail=small_picture,
     ),
+    "temporal_graphs": Modality(
+        open=open_snapshots,
+        sample=lambda: (open_snapshots(None), None),
+        size=lambda samples: 1,
+        views=unlabeled.views.temporal_graphs.nodes,
+        plain=unlabeled.views.temporal_graphs.nodes,
+        fitted=unlabeled.views.temporal_graphs.nodes,
+        crops=unlabeled.views.temporal_graphs.nodes,
+        encoder=unlabeled.encoders.temporal_graphs.temporal_encoder,
+        default_encoder=lambda size: "self_attention",
+        raw=lambda activity: activity,
+        thumbnail=lambda node, side: np.zeros((side, side, 3), np.uint8),
+        sizes=lambda samples: {"nodes": len(samples), "snapshots": samples.count},
+        whole=unlabeled.encoders.temporal_graphs.node_rows,
+    ),
 }
+
+
+def opening(name: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Bare flags told apart: those of the modality's `open`, and those of the method."""
+    own = list(inspect.signature(modality(name).open).parameters)[2:]
+    return (
+        {name: value for name, value in arguments.items() if name in own},
+        {name: value for name, value in arguments.items() if name not in own},
+    )
 
 
 def modality(name: str) -> Modality:

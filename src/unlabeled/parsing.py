@@ -143,9 +143,11 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     found = methods.find(method)
     from unlabeled.modalities import modality
 
-    kind = modality(_modality_of(rest))
-    preset = getattr(found, "views", {}).get(_modality_of(rest), kind.views)
+    name = _modality_of(rest, getattr(found, "modality", "images"))
+    kind = modality(name)
+    preset = getattr(found, "views", {}).get(name, kind.views)
     parser.add_function(found, ("encoder",), f"{found.__name__}: its own flags")
+    parser.add_function(kind.open, list(inspect.signature(kind.open).parameters)[:2], "its data")
     parser.add_function(preset, ("size",), "its views", "views.")
     parser.add_function(kind.encoder, ("name", "image_size"), "its encoder", "network.")
     return pretrain, parser
@@ -212,6 +214,6 @@ def _config(words: Sequence[str]) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _modality_of(words: Sequence[str]) -> str:
+def _modality_of(words: Sequence[str], default: str) -> str:
     path = _value(words, "--data")
-    return "images" if path is None else recognise(path)
+    return default if path is None else recognise(path)

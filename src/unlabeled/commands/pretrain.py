@@ -154,8 +154,9 @@ def pretrain(
     if named and settings.data == MEMORY:
         raise UserError(f"{out} was trained on data in memory; resume it from Python with the same data.")
     source = settings.data if named else data
-    modality = "images" if source is None else recognise(source)
-    session = Session(methods.find(settings.method), settings, execution, Path(out), resume, source, modality)
+    found = methods.find(settings.method)
+    modality = getattr(found, "modality", "images") if source is None else recognise(source)
+    session = Session(found, settings, execution, Path(out), resume, source, modality)
     _announce(session)
     session.train()
     return _result(session)
@@ -173,6 +174,7 @@ def _announce(session: "Session") -> None:
     """Say what is about to be trained on what, on the first process."""
     from unlabeled.data.source import describe
     from unlabeled.distributed import rank, world_size
+    from unlabeled.modalities import modality
 
     settings, loop = session.settings, session.loop
     if rank() == 0:
@@ -180,8 +182,9 @@ def _announce(session: "Session") -> None:
         parts += f" by {world_size()} processes" if world_size() > 1 else ""
         listed = f", listed in {session.run.path / 'skipped.txt'}" if session.samples.skipped else ""
         print(f"{describe(session.samples)}{listed}", file=sys.stderr)
+        seen = "" if modality(session.modality).whole else f" on views of {settings.image_size} pixels"
         print(
-            f"{settings.method}: {settings.encoder} on views of {settings.image_size} pixels, "
+            f"{settings.method}: {settings.encoder}{seen}, "
             f"batch {settings.batch_size}{parts}, steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
             file=sys.stderr,
         )

@@ -9,6 +9,7 @@ from unlabeled.data.images import Images, open_images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
 from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
+from unlabeled.data.temporal_graphs import Snapshots, is_events, open_snapshots
 from unlabeled.errors import UserError
 
 _ENTRIES = 100_000  # files that are looked at before a folder is judged
@@ -32,7 +33,7 @@ def recognise(source: object) -> str:
         source: a path, or in Python whatever `open_images` takes.
 
     Returns:
-        "images".
+        "images" or "temporal_graphs".
 
     Raises:
         UserError: nothing is there, or what is there belongs to no modality that this version reads; the message
@@ -45,6 +46,8 @@ def recognise(source: object) -> str:
         named(os.fspath(source))
         return "images"
     path = absolute(source)
+    if Path(path).is_file() and is_events(path):
+        return "temporal_graphs"
     kind = kind_of(path)
     if kind is None:
         extension = Path(path).suffix.lower()
@@ -55,13 +58,16 @@ def recognise(source: object) -> str:
     return "images"
 
 
-def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images]:
+def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images | Snapshots]:
     """The modality of a source, and its samples; nothing that only training needs is imported.
 
     Raises:
         UserError: as `recognise` says, or the source cannot be opened.
     """
-    return recognise(source), open_images(source, labels)
+    name = recognise(source)
+    if name == "temporal_graphs":
+        return name, open_snapshots(source, labels)
+    return name, open_images(source, labels)
 
 
 def settled(source: str | os.PathLike[str]) -> str:
@@ -73,8 +79,10 @@ def settled(source: str | os.PathLike[str]) -> str:
     return str(named(os.fspath(source))) if is_named(source) else str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111, as `open_images` does
 
 
-def describe(images: Images) -> str:
+def describe(images: Images | Snapshots) -> str:
     """One line for people: "1,203 images in 10 classes, 4 unlabelled; 2 unreadable; 1 file of another kind"."""
+    if isinstance(images, Snapshots):
+        return images.describe()
     text = _count(len(images), "image", "images")
     if images.labels_pending:
         text += ", labels not looked at yet"

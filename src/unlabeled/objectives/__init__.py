@@ -3,6 +3,7 @@
 from unlabeled.objectives.contrastive import nt_xent
 from unlabeled.objectives.optimal_transport import Assignment, BalancedAssignment, assign, balanced_assignment
 from unlabeled.objectives.pairwise import margin_triplet, nt_logistic
+from unlabeled.objectives.walk_context import walk_context
 
 __all__ = [
     "Assignment",
@@ -12,4 +13,5 @@ __all__ = [
     "margin_triplet",
     "nt_logistic",
     "nt_xent",
+    "walk_context",
 ]

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import nn
 from unlabeled import chance
 from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
-from unlabeled.modalities import Modality, modality
+from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
@@ -68,11 +70,12 @@ class Session:
         preset = getattr(method, "views", {}).get(modality_name, kind.views)
         fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
-        self.samples = kind.sample()[0] if data is None else kind.open(data, settings.labels)
-        self.settings = settings = resolve(method, preset, kind, settings, self.samples)
+        usable(method, settings.method, modality_name)
+        self.samples = opened(kind, modality_name, data, settings)
+        self.settings = settings = resolve(method, preset, modality_name, settings, self.samples, fabric.world_size)
         self.views = called(preset, "--views.", settings.views, size=settings.image_size)
         checkpoint = Run(out).checkpoint() if resume else None
-        built = build(method, kind, settings if checkpoint is None else replace(settings, init=None), self.samples)
+        built = build(method, modality_name, settings if checkpoint is None else replace(settings, init=None), self.samples)
         if execution.compile:
             compile_in_place(built.encoder)
         if not resume:
@@ -166,12 +169,44 @@ class Session:
         return method.encoder.state_dict(), plain_values(description), projector.state_dict()
 
 
-def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any) -> Settings:
+def usable(method: Callable[..., Any], name: str, modality_name: str) -> None:
+    """Refuse data of a modality that a method is not for.
+
+    Raises:
+        UserError: it is not.
+    """
+    own = getattr(method, "modality", None)
+    if own is not None and own != modality_name:
+        raise UserError(f"{name} is for {own.replace('_', ' ')}, and this data is {modality_name.replace('_', ' ')}.")
+    if own is None and modality(modality_name).whole is not None:
+        raise UserError(
+            f"{name} compares views of samples, which {modality_name.replace('_', ' ')} do not have; take dysat."
+        )
+
+
+def opened(kind: Modality, name: str, data: Any, settings: Settings) -> Any:
+    """The samples to train on: those of `data`, or the built-in ones where it is None.
+
+    Raises:
+        UserError: the data cannot be opened.
+    """
+    options = opening(name, settings.arguments)[0]
+    return kind.open(data, settings.labels, **options) if data is not None or options else kind.sample()[0]
+
+
+def resolve(
+    method: Callable[..., Any], preset: Any, modality_name: str, settings: Settings, samples: Any, processes: int = 1
+) -> Settings:
     """Every default written out, so that `config.yaml` says all.
 
     Raises:
         UserError: an argument that the method, its views or the encoder does not have, or too few samples for a batch.
     """
+    kind, (options, own) = modality(modality_name), opening(modality_name, settings.arguments)
+    network = kind.sizes(samples) | {name: value for name, value in settings.network.items() if value is not None}
+    share = processes * settings.accumulate
+    if kind.whole is not None and share <= len(samples):
+        settings = replace(settings, batch_size=min(settings.batch_size, len(samples) // share * share))
     if settings.batch_size > len(samples):
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {len(samples)} samples of the data; lower it."
@@ -182,12 +217,13 @@ def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: S
         image_size=size,
         encoder=settings.encoder or kind.default_encoder(size),
         views=completed(preset, "--views.", settings.views, "size"),
-        network=completed(kind.encoder, "--network.", settings.network, "name", "image_size"),
-        arguments=completed(method, "--", settings.arguments, "encoder"),
+        network=completed(kind.encoder, "--network.", network, "name", "image_size"),
+        arguments=completed(kind.open, "--", options, *list(signature(kind.open).parameters)[:2])
+        | completed(method, "--", own, "encoder"),
     )
 
 
-def build(method: Callable[..., Any], kind: Modality, settings: Settings, samples: Any) -> Method:
+def build(method: Callable[..., Any], modality_name: str, settings: Settings, samples: Any) -> Method:
     """The encoder and the method around it, with the weights that the seed or `--init` gives; prepared for the data.
 
     Raises:
@@ -195,10 +231,12 @@ def build(method: Callable[..., Any], kind: Modality, settings: Settings, sample
     """
     chance.seed_torch(settings.seed, chance.INITIALISATION)
     assert settings.encoder is not None and settings.image_size is not None
-    encoder = kind.encoder(settings.encoder, settings.image_size, **settings.network)
+    encoder = called(
+        partial(modality(modality_name).encoder, settings.encoder, settings.image_size), "--network.", settings.network
+    )
     if settings.init is not None:
         initialise(encoder, Path(settings.init))
-    built: Method = called(method, "--", settings.arguments, encoder=encoder)
+    built: Method = called(method, "--", opening(modality_name, settings.arguments)[1], encoder=encoder)
     if settings.accumulate > 1 and isinstance(built, StepsItself):
         raise UserError(
             f"{settings.method} has steps of its own, which cannot be made in parts; leave out --accumulate."
