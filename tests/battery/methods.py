@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from battery.small import digits, session
+from battery.small import session, world
 from unlabeled import chance, methods
 from unlabeled.distributed import average_gradients
-from unlabeled.encoders.images import image_encoder
 from unlabeled.errors import UserError
 from unlabeled.modalities import modality
 from unlabeled.run import Run
@@ -30,7 +29,7 @@ class Killed(Exception):
 
 def loss_falls_on_one_batch(method: MethodClass, folder: Path) -> None:
     """Sixty steps on the same sixteen samples lower the loss on fixed views, towards a target that stands still."""
-    one = session(method, folder / "one", steps=60, data=tuple(part[:16] for part in digits()))
+    one = session(method, folder / "one", steps=60, data=world(method).few())
     if isinstance(one.loop.method, LooksThrough):
         one.loop.method.before_step = lambda step: None  # it would set itself another target from all samples
     loaded = one_batch(one)
@@ -62,10 +61,12 @@ def saves_and_loads_equal_embeddings(method: MethodClass, folder: Path) -> None:
     """The encoder written to disk embeds as the one that was trained."""
     one = session(method, folder / "run", steps=3)
     one.train()
-    views = modality("images").plain(8)
-    batch = views.join([[views.view(views.read(one.samples, place), None) for place in range(8)]])
+    there = world(method)
+    kind, batch = modality(there.modality), one_batch(one).views
     trained = one.loop.module.eval()
-    fresh: nn.Module = image_encoder("small_resnet", 8)
+    if kind.whole is not None:
+        batch = trained.encoder.graph_of(one.samples)
+    fresh: nn.Module = kind.encoder(there.encoder, 8, **there.sizes, **there.network)
     if isinstance(trained, Represents):
         fresh = method(encoder=fresh, **one.settings.arguments)
     fresh.load_state_dict(Run.open(folder / "run").weights())
@@ -179,15 +180,18 @@ CHECKS = (
 def gradients(method: MethodClass, process: int, processes: int, batch: int = 12) -> dict[str, Tensor]:
     """Loss, averaged gradients and batch-norm statistics of one process's share of a global batch, in float64."""
     chance.seed_torch(0, chance.INITIALISATION)
-    built = method(encoder=image_encoder("small_resnet", 8))
-    samples = modality("images").open(digits(), None)
+    there = world(method)
+    kind = modality(there.modality)
+    built = method(encoder=kind.encoder(there.encoder, 8, **there.sizes, **there.network))
+    samples = kind.open(there.data(), None)
     if isinstance(built, Prepares):
         built.prepare(samples)
     over_processes(built.double())
-    views = getattr(method, "views", {}).get("images", modality("images").views)(size=8)
+    views = getattr(method, "views", {}).get(there.modality, kind.views)(size=8)
     loaded = Steps(samples, views, 0, batch, process, processes)[0].batch
     chance.seed_torch(0, chance.MODEL, 0, 0)
-    loss = built.loss(Batch(loaded.views.double(), loaded.index))
+    views = loaded.views.double() if loaded.views.is_floating_point() else loaded.views
+    loss = built.loss(Batch(views, loaded.index))
     loss.backward()
     parameters = list(built.parameters())
     if processes > 1:

@@ -39,6 +39,8 @@ def recognise(source: object) -> str:
         UserError: nothing is there, or what is there belongs to no modality that this version reads; the message
             names what was found and what is accepted.
     """
+    if isinstance(source, Snapshots):
+        return "temporal_graphs"
     if not isinstance(source, str | os.PathLike):
         refuse_plain(source)
         return "images"  # arrays or a torch data set

@@ -68,7 +68,7 @@ class DySAT(nn.Module):
             raise ValueError(
                 "smoothing, negative_weight and weight_decay take numbers of at least 0, learning_rate and clip above 0"
             )
-        self.encoder = encoder
+        self.encoder: Any = encoder
         self.num_walks, self.walk_length, self.context_size = num_walks, walk_length, context_size
         self.num_positives, self.num_negatives, self.smoothing = num_positives, num_negatives, smoothing
         self.negative_weight, self.weight_decay = negative_weight, weight_decay
@@ -85,11 +85,9 @@ class DySAT(nn.Module):
             samples: `data.temporal_graphs.Snapshots`.
         """
         self.seed = torch.initial_seed()  # of the initialisation, so that the run's seed decides walks and draws
-        self.graph = self.encoder.graph(samples)
+        self.graph = self.encoder.graph_of(samples)
         draws = [chance.generator(self.seed, chance.VIEWS, snapshot) for snapshot in range(samples.count)]
-        self.contexts = temporal_graphs.contexts(
-            samples, self.num_walks, self.walk_length, self.context_size, draws
-        )
+        self.contexts = temporal_graphs.contexts(samples, self.num_walks, self.walk_length, self.context_size, draws)
         self.negatives = Negatives.of(samples, self.smoothing)
 
     def before_step(self, step: int) -> None:
@@ -101,7 +99,8 @@ class DySAT(nn.Module):
         device = batch.index.device
         self.graph = self.graph.to(device)
         found, valid, drawn = (torch.from_numpy(part).to(device) for part in self._drawn(batch.index.cpu().numpy()))
-        wanted, place = torch.cat([batch.index, found.flatten(), drawn.flatten()]).unique(return_inverse=True)
+        every = torch.cat([batch.index, found.flatten(), drawn.flatten()])
+        wanted, place = torch.unique(every, return_inverse=True)
         embeddings = self.encoder(self.graph, wanted).transpose(0, 1)  # (T, M, F)
         own, near, apart = place.split([len(batch.index), found.numel(), drawn.numel()])
         when = torch.arange(len(embeddings), device=device)
@@ -112,7 +111,8 @@ class DySAT(nn.Module):
             embeddings[when[:, None], apart.view(drawn.shape)],  # (T, K, F)
             self.negative_weight,
         )
-        return loss + self.weight_decay / 2 * self.encoder.weight_norm()
+        total: Tensor = loss + self.weight_decay / 2 * self.encoder.weight_norm()
+        return total
 
     def _drawn(self, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Contexts (T, B, J), which of them there are, and negatives (T, K), of the step.

@@ -1,4 +1,4 @@
-"""The objective of skip-gram with negatives, in groups: what appears together agrees, what is drawn by chance does not."""
+"""Skip-gram with negatives, in groups: what appears together agrees, what is drawn by chance does not."""
 
 import torch
 from torch import Tensor

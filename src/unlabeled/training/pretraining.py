@@ -75,7 +75,9 @@ class Session:
         self.settings = settings = resolve(method, preset, modality_name, settings, self.samples, fabric.world_size)
         self.views = called(preset, "--views.", settings.views, size=settings.image_size)
         checkpoint = Run(out).checkpoint() if resume else None
-        built = build(method, modality_name, settings if checkpoint is None else replace(settings, init=None), self.samples)
+        built = build(
+            method, modality_name, settings if checkpoint is None else replace(settings, init=None), self.samples
+        )
         if execution.compile:
             compile_in_place(built.encoder)
         if not resume:

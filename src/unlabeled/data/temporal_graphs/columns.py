@@ -71,7 +71,7 @@ def _dates(column: Any, bad: Bad) -> np.ndarray:
     """ISO 8601 text as seconds since 1970; each distinct text is read once."""
     coded = column.dictionary_encode()
     seconds = np.array([_seconds(text) for text in coded.dictionary.to_pylist()] + [np.nan])
-    values = seconds[coded.indices.fill_null(len(seconds) - 1).to_numpy(zero_copy_only=False)]
+    values: np.ndarray = seconds[coded.indices.fill_null(len(seconds) - 1).to_numpy(zero_copy_only=False)]
     for row in np.flatnonzero(np.isnan(values)).tolist():
         bad.setdefault(row, f"the time {column[row].as_py()!r} is no date like the others")
     return values

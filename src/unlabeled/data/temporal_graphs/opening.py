@@ -35,7 +35,8 @@ def open_snapshots(
     """Snapshots of a table of timed links.
 
     Args:
-        source: a CSV or parquet file with the columns source,target and time or snapshot; None for the built-in sample.
+        source: a CSV or parquet file with the columns source,target and time or snapshot; `Snapshots`; None for the
+            built-in sample.
         labels: a CSV file with the columns node,label.
         window: length of a snapshot, such as 10d, 6h, 30m, 2w, or a number in the table's own unit of time; by default
             the column `snapshot` is taken.
@@ -49,6 +50,8 @@ def open_snapshots(
     """
     if source is None:
         found = southern_women()
+    elif isinstance(source, Snapshots):
+        found = source
     else:
         path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111, as the others do
         windows = None if window is None else Windows(window, skip_first, skip_last, outside)
@@ -70,7 +73,9 @@ def cut(events: Events, windows: Windows | None, place: str) -> Snapshots:
     """
     if windows is not None:
         if events.time is None:
-            raise UserError(f"{place} has no column time, which --window cuts; leave --window out to take its snapshots.")
+            raise UserError(
+                f"{place} has no column time, which --window cuts; leave --window out to take its snapshots."
+            )
         kept, snapshot, starts = windows.of(events.time)
         return snapshots_of(events, snapshot, starts, kept, place)
     if events.snapshot is None:
@@ -112,7 +117,9 @@ def southern_women() -> Snapshots:
     from networkx import davis_southern_women_graph
 
     graph = davis_southern_women_graph()
-    source, target, snapshot = [], [], []
+    source: list[int] = []
+    target: list[int] = []
+    snapshot: list[int] = []
     women = sorted(graph.graph["top"])
     for number, gathering in enumerate(GATHERINGS):
         there = [women.index(each) for each in sorted(graph[gathering])]
@@ -121,9 +128,7 @@ def southern_women() -> Snapshots:
                 source.append(one)
                 target.append(other)
                 snapshot.append(number)
-    codes = np.array(source), np.array(target)
-    events = Events(*codes, None, np.array(snapshot), np.ones(len(source)), women, False, [])
+    when = np.array(snapshot)
+    events = Events(np.array(source), np.array(target), None, when, np.ones(len(source)), women, False, [])
     starts = np.array([f"1936-{date}" for date in DATES], "datetime64[s]").astype(np.float64)
-    return replace(
-        snapshots_of(events, events.snapshot, starts, None, "gatherings of southern women (networkx)"), dated=True
-    )
+    return replace(snapshots_of(events, when, starts, None, "gatherings of southern women (networkx)"), dated=True)

@@ -105,7 +105,8 @@ class Snapshots:
 
     def read(self, place: int, at_least: int | None = None) -> np.ndarray:
         """What a node did, whoever with: log(1 + weight of its links) in each snapshot, float32 (T,)."""
-        return self.activity[place]
+        row: np.ndarray = self.activity[place]
+        return row
 
     @cached_property
     def activity(self) -> np.ndarray:

@@ -94,7 +94,9 @@ def read_events(path: str | os.PathLike[str]) -> Events:
         lacking.append("time")
     if lacking:
         have = ", ".join(table.column_names) or "none"
-        raise UserError(f"{shown} lacks the column {lacking[0]!r} (it has: {have}); name its columns source,target,time.")
+        raise UserError(
+            f"{shown} lacks the column {lacking[0]!r} (it has: {have}); name its columns source,target,time."
+        )
     return _events(table, found, bad, total, shown)
 
 
@@ -119,7 +121,7 @@ def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int,
     good = np.ones(len(source), bool)
     good[list(bad)] = False
     if not good.any():
-        first = next(iter({**lost, **{0: reason for reason in bad.values()}}.values()), "it has no rows")
+        first = next(iter([*lost.values(), *bad.values()]), "it has no rows")
         raise UserError(f"no row of {shown} can be read ({first}); mend the table.")
     numbers = np.setdiff1d(np.arange(total), np.fromiter(lost, np.int64, len(lost)))  # a row's number in the file
     told = {**lost, **{int(numbers[row]): reason for row, reason in bad.items()}}

@@ -70,6 +70,8 @@ class Windows:
             raise UserError("--skip-first and --skip-last leave no event; lower them.")
         count = np.floor((end - start) / window) + 1
         if count > MOST:
-            raise UserError(f"--window {self.window} makes {count:,.0f} snapshots; choose one at least as long as 1/{MOST:,} of the time.")  # fmt: skip
+            raise UserError(
+                f"--window {self.window} makes {count:,.0f} snapshots, more than {MOST:,}; choose a longer one."
+            )
         snapshot = np.floor((np.minimum(times[kept], end) - start) / window)
         return kept, np.maximum(snapshot, 0).astype(np.int64), start + window * np.arange(int(count))

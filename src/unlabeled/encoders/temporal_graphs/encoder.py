@@ -69,7 +69,9 @@ class SelfAttention(nn.Module):
         if not (0 <= structural_dropout < 1 and 0 <= temporal_dropout < 1):
             raise ValueError("structural_dropout and temporal_dropout take numbers from 0 to below 1")
         if attention_window < 1 and attention_window != -1:
-            raise ValueError(f"attention_window takes a number of snapshots of at least 1, or -1, got {attention_window}")
+            raise ValueError(
+                f"attention_window takes a number of snapshots of at least 1, or -1, got {attention_window}"
+            )
         if min(nodes, snapshots) < 1:
             raise ValueError(f"an encoder needs at least 1 node and 1 snapshot, got {nodes} and {snapshots}")
         self.mask_unseen, self.edge_weight, self.self_loops = mask_unseen, edge_weight, self_loops
@@ -80,7 +82,7 @@ class SelfAttention(nn.Module):
             inputs = width
         self.structural = nn.ModuleList(layers if structural else [])
         self.table = None if structural else nn.Parameter(nn.init.xavier_uniform_(torch.empty(nodes, inputs)))
-        self.hidden = inputs
+        self.hidden_width = inputs
         self.temporal, self.positions = nn.ModuleList(), None
         if temporal:
             if positions:
@@ -88,18 +90,16 @@ class SelfAttention(nn.Module):
             for number, (width, heads) in enumerate(zip(temporal_widths, temporal_heads, strict=True), 1):
                 after = feed_forward == "every" or (feed_forward == "last" and number == len(temporal_widths))
                 self.temporal.append(
-                    TemporalAttention(
-                        inputs, width, heads, temporal_dropout, scale, attention_window, after, residual
-                    )
+                    TemporalAttention(inputs, width, heads, temporal_dropout, scale, attention_window, after, residual)
                 )
                 inputs = width
         self.width = inputs
 
-    def graph(self, samples: Any) -> SnapshotGraph:
+    def graph_of(self, samples: Any) -> SnapshotGraph:
         """The form of data that `forward` takes, of `data.temporal_graphs.Snapshots`."""
         return snapshot_graph(samples, self.edge_weight, self.self_loops)
 
-    def rows(self, graph: SnapshotGraph) -> Tensor:
+    def hidden(self, graph: SnapshotGraph) -> Tensor:
         """h, (R, F): every node in every snapshot since its first."""
         if self.table is not None:
             return self.table[graph.node]
@@ -112,7 +112,8 @@ class SelfAttention(nn.Module):
     def packed(self, rows: Tensor, graph: SnapshotGraph) -> Tensor:
         """(R, F) to (N, T, F), zeros where a node is not seen yet."""
         out = rows.new_zeros(graph.nodes * graph.snapshots, rows.shape[1])
-        return out.index_copy(0, graph.node * graph.snapshots + graph.snapshot, rows).unflatten(0, (graph.nodes, -1))
+        out = out.index_copy(0, graph.node * graph.snapshots + graph.snapshot, rows)
+        return out.view(graph.nodes, graph.snapshots, -1)
 
     def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, history: Tensor | None = None) -> Tensor:
         """Every node in every snapshot, (N, T, F).
@@ -122,7 +123,7 @@ class SelfAttention(nn.Module):
             nodes: int64 (M,), the nodes that are wanted; the result is then (M, T, F).
             history: h of the snapshots before, (N, T - 1, F), taken as it is (IncSAT).
         """
-        hidden = self.packed(self.rows(graph), graph)
+        hidden = self.packed(self.hidden(graph), graph)
         if history is not None:
             hidden = torch.cat([history.to(hidden.dtype), hidden], 1)
         hidden = hidden if nodes is None else hidden[nodes]
@@ -140,8 +141,10 @@ class SelfAttention(nn.Module):
 
     def weight_norm(self) -> Tensor:
         """The squared norm of structural weights, biases left out: what weight decay weighs."""
-        parts = [layer.norm() for layer in self.structural] if self.table is None else [self.table.square().sum()]
-        return torch.stack(parts).sum()
+        if self.table is not None:
+            return self.table.square().sum()
+        norms: list[Tensor] = [layer.norm() for layer in self.structural.children()]  # type: ignore[operator]
+        return torch.stack(norms).sum()
 
 
 class NodeTable(nn.Module):
@@ -157,10 +160,10 @@ class NodeTable(nn.Module):
         super().__init__()
         if min(nodes, snapshots, width) < 1:
             raise ValueError(f"a table needs at least 1 node, snapshot and dimension, got {(nodes, snapshots, width)}")
-        self.width = self.hidden = width
+        self.width = width
         self.table = nn.Parameter(torch.empty(nodes, width).uniform_(-0.5 / width, 0.5 / width))  # as word2vec begins
 
-    def graph(self, samples: Any) -> SnapshotGraph:
+    def graph_of(self, samples: Any) -> SnapshotGraph:
         """The form of data that `forward` takes."""
         return snapshot_graph(samples, "count", False)
 

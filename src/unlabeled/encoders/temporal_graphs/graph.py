@@ -43,7 +43,9 @@ class SnapshotGraph:
         """The same on a device."""
         if self.node.device == device:
             return self
-        moved: dict[str, Any] = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "snapshots"}
+        moved: dict[str, Any] = {
+            f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "snapshots"
+        }
         return replace(self, **moved)
 
     def only(self, snapshot: int) -> "SnapshotGraph":
@@ -63,7 +65,7 @@ class SnapshotGraph:
 
 
 def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: bool = True) -> SnapshotGraph:
-    """The block-diagonal graph of snapshots; links of a node to itself in the data are left out, as in the official code.
+    """The block-diagonal graph of snapshots; the data's links of a node to itself are left out (official code).
 
         gcn:    weight(u, v) = A_uv / sqrt(d_u d_v),  d the row sums of A
         count:  weight(u, v) = A_uv

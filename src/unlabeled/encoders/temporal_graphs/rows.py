@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 
 
 @torch.inference_mode()
-def node_rows(module: nn.Module, samples: Any) -> Rows:
+def node_rows(module: Any, samples: Any) -> Rows:
     """One row a node and snapshot since its first, by snapshot and node; a node's current row is its last.
 
     Args:
@@ -24,7 +23,7 @@ def node_rows(module: nn.Module, samples: Any) -> Rows:
     weight = next(module.parameters())
     module.eval()
     try:
-        graph = module.graph(samples).to(weight.device)
+        graph = module.graph_of(samples).to(weight.device)
         out = module(graph).float().cpu().numpy()  # (N, T, F)
     except (IndexError, RuntimeError) as problem:
         if not any(word in str(problem) for word in ("out of range", "out of bounds", "must match the size")):

@@ -27,7 +27,7 @@ class _Gathered(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         value, share, query, key = ctx.saved_tensors
         of_value, of_share = torch.zeros_like(value), torch.empty_like(share)
         for part in _chunks(value, query):
@@ -55,7 +55,7 @@ def gathered(value: Tensor, share: Tensor, query: Tensor, key: Tensor, rows: int
     Returns:
         (R, H, K); zeros where a row has no link.
     """
-    out: Tensor = _Gathered.apply(value, share, query, key, rows)  # type: ignore[no-untyped-call]
+    out: Tensor = _Gathered.apply(value, share, query, key, rows)
     return out
 
 

@@ -37,7 +37,9 @@ class Adjacency:
         """From nodes (S,), each with a link, to a neighbour, chosen by weight with uniform numbers in [0, 1)."""
         low, high = self.risen[self.first[at]], self.risen[self.first[at + 1]]
         place = np.searchsorted(self.risen, low + uniform * (high - low), side="right") - 1
-        return self.other[np.clip(place, self.first[at], self.first[at + 1] - 1)]  # rounding may pass an end
+        place = np.clip(place, self.first[at], self.first[at + 1] - 1)  # rounding may pass an end
+        there: np.ndarray = self.other[place]
+        return there
 
 
 def walks(links: Adjacency, starts: np.ndarray, length: int, generator: np.random.Generator) -> np.ndarray:
