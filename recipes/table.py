@@ -125,9 +125,20 @@ def studies() -> list[str]:
     return sections
 
 
+def not_run() -> list[str]:
+    """The recipes without a row, with their commands: what is still to be measured."""
+    waiting = []
+    for path in sorted((ROOT / "recipes").glob("*.yaml")):
+        results = ROOT / "results"
+        if not [*results.glob(f"{path.stem}-seed*.json"), *(results / path.stem).glob("*.json")]:
+            about = yaml.safe_load(path.read_text(encoding="utf-8"))["about"]
+            waiting.append(f"- {about}: `python recipes/run.py recipes/{path.name} --seed 0`")
+    return ["## Not run yet\n", *waiting, ""] if waiting else []
+
+
 def main() -> None:
     """Rewrite docs/results.md and the figures of its studies."""
-    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items()), *studies()])
+    page = "\n".join([HEAD, *(table(recipe, seeds) for recipe, seeds in rows().items()), *studies(), *not_run()])
     (ROOT / "docs" / "results.md").write_text(page, encoding="utf-8")
 
 

@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from battery.small import session, world
+from battery.small import session, world_of
 from unlabeled import chance, methods
 from unlabeled.distributed import average_gradients
 from unlabeled.errors import UserError
-from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.loader import Steps
-from unlabeled.training.method import ActsBeforeStep, Batch, LooksThrough, Prepares, Represents, StepsItself
+from unlabeled.training.method import ActsBeforeStep, Batch, LooksThrough, Penalises, Prepares, Represents, StepsItself
 from unlabeled.training.pretraining import Session
 
 MethodClass = Callable[..., Any]
@@ -29,7 +28,7 @@ class Killed(Exception):
 
 def loss_falls_on_one_batch(method: MethodClass, folder: Path) -> None:
     """Sixty steps on the same sixteen samples lower the loss on fixed views, towards a target that stands still."""
-    one = session(method, folder / "one", steps=60, data=world(method).few())
+    one = session(method, folder / "one", steps=60, data=world_of(method).data(16))
     if isinstance(one.loop.method, LooksThrough):
         one.loop.method.before_step = lambda step: None  # it would set itself another target from all samples
     loaded = one_batch(one)
@@ -61,12 +60,13 @@ def saves_and_loads_equal_embeddings(method: MethodClass, folder: Path) -> None:
     """The encoder written to disk embeds as the one that was trained."""
     one = session(method, folder / "run", steps=3)
     one.train()
-    there = world(method)
-    kind, batch = modality(there.modality), one_batch(one).views
+    world = world_of(method)
+    views = world.kind.plain(one.form)
+    batch = views.join([[views.view(views.read(one.samples, place), None) for place in range(8)]])
     trained = one.loop.module.eval()
-    if kind.whole is not None:
+    if world.kind.whole is not None:
         batch = trained.encoder.graph_of(one.samples)
-    fresh: nn.Module = kind.encoder(there.encoder, 8, **there.sizes, **there.network)
+    fresh = world.fresh(one.form)
     if isinstance(trained, Represents):
         fresh = method(encoder=fresh, **one.settings.arguments)
     fresh.load_state_dict(Run.open(folder / "run").weights())
@@ -117,7 +117,7 @@ def steps_in_parts(method: MethodClass, folder: Path) -> None:
     slow.module.train()
     for part in loaded.parts:
         slow.module.zero_grad()
-        slow.method.loss(part).backward()
+        penalised(slow.method, slow.method.loss(part)).backward()
         expected.append([p.grad for p in slow.module.parameters() if p.grad is not None])
     one.loop.plan.clip = None  # which would change the gradients that are looked at
     one.train()
@@ -125,6 +125,11 @@ def steps_in_parts(method: MethodClass, folder: Path) -> None:
     for gradient, parts in zip(found, zip(*expected, strict=True), strict=True):
         torch.testing.assert_close(gradient, torch.stack(parts).mean(0), rtol=1e-4, atol=1e-6)
     resumes_to_the_same_bits(method, folder, accumulate=2)
+
+
+def penalised(method: Any, loss: Tensor) -> Tensor:
+    """The loss with what the encoder adds to it, as the loop has it."""
+    return loss + method.encoder.penalty() if isinstance(method.encoder, Penalises) else loss
 
 
 def kill_after(one: Session, saves: int) -> None:
@@ -179,19 +184,18 @@ CHECKS = (
 
 def gradients(method: MethodClass, process: int, processes: int, batch: int = 12) -> dict[str, Tensor]:
     """Loss, averaged gradients and batch-norm statistics of one process's share of a global batch, in float64."""
+    world = world_of(method)
+    samples = world.kind.open(world.data(64), None)
+    form = world.kind.size(samples)
     chance.seed_torch(0, chance.INITIALISATION)
-    there = world(method)
-    kind = modality(there.modality)
-    built = method(encoder=kind.encoder(there.encoder, 8, **there.sizes, **there.network))
-    samples = kind.open(there.data(), None)
+    built = method(encoder=world.fresh(form))
     if isinstance(built, Prepares):
         built.prepare(samples)
     over_processes(built.double())
-    views = getattr(method, "views", {}).get(there.modality, kind.views)(size=8)
+    views = getattr(method, "views", {}).get(world.modality, world.kind.views)(size=form)
     loaded = Steps(samples, views, 0, batch, process, processes)[0].batch
     chance.seed_torch(0, chance.MODEL, 0, 0)
-    views = loaded.views.double() if loaded.views.is_floating_point() else loaded.views
-    loss = built.loss(Batch(views, loaded.index))
+    loss = penalised(built, built.loss(Batch(loaded.views.double(), loaded.index)))
     loss.backward()
     parameters = list(built.parameters())
     if processes > 1:

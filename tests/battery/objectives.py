@@ -34,6 +34,9 @@ CASES: dict[str, Case] = {
     "nt_logistic of one view": Case(partial(objectives.nt_logistic, negatives="one", semi_hard=True)),
     "margin_triplet": Case(objectives.margin_triplet),
     "margin_triplet semi-hard": Case(partial(objectives.margin_triplet, semi_hard=True)),
+    "local_global": Case(lambda parts, wholes: objectives.local_global(parts, wholes, torch.arange(len(parts)))),
+    "reconstruction": Case(objectives.reconstruction),
+    "reconstruction of a kind": Case(partial(objectives.reconstruction, categories=3)),
     "margin_triplet as long as it is": Case(partial(objectives.margin_triplet, normalized=False, negatives="one")),
     "walk_context": Case(
         lambda first, second: objectives.walk_context(

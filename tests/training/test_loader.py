@@ -3,7 +3,10 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,3 +184,24 @@ class Faulty(Broken):
 def test_a_fault_in_a_worker_is_not_told_as_want_of_memory() -> None:
     with pytest.raises(RuntimeError, match="a fault"):
         next(batches(steps(samples=Faulty(set())), 0, 1, workers=1))
+
+
+HELD = """
+import sys
+from battery.small import digits
+from unlabeled.modalities import modality
+from unlabeled.training.loader import Steps, batches
+from unlabeled.views import images
+
+sys.held = batches(Steps(modality("images").open(digits(48)[0], None), images.simclr(8), 0, 10), 0, 90, workers=2)
+next(sys.held)
+"""
+
+
+def test_python_ends_although_someone_still_holds_the_batches() -> None:
+    """As the traceback of a fault does: workers hear no SIGTERM, which is how Python ends them."""
+    tests = str(Path(__file__).parent.parent)
+    path = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", HELD]
+    ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, timeout=60, capture_output=True, text=True)
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr, ended.stderr

@@ -71,8 +71,6 @@ class _Asked:
         from unlabeled.evaluation.features import key_of
 
         told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
-        network = {name: value for name, value in told["network"].items() if name not in ("nodes", "snapshots")}
-        told = told | {"network": network, "batch_size": None}
         return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "1")
 
     def step(self, count: int, multi: bool) -> "dict[str, Answer]":

@@ -1,6 +1,6 @@
 """`unlabeled.load`: a finished run's encoder, ready to embed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -16,7 +16,7 @@ from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
 from unlabeled.evaluation.features import Block, Features, cached, key_of, key_of_weights
-from unlabeled.modalities import modality, opening
+from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run
 from unlabeled.training.settings import MEMORY, Settings
 
@@ -45,7 +45,7 @@ class Encoder:
         self.module, self.description, self.cache = module, description, cache
         self.head = nn.Sequential() if head is None else head
         self.modality = modality(description["modality"])
-        self.size: int = description["image_size"]
+        self.size = self.modality.stored(description.get("form", description["image_size"]))
         self.view = self.modality.plain(self.size)
         represent = getattr(module, "represent") if description["represents"] else None  # noqa: B009
         self._encode, self._project = encode_with(module, represent), encode_with(self.head)
@@ -57,9 +57,14 @@ class Encoder:
         return len(self.head)
 
     @property
+    def raw(self) -> Callable[[Any], np.ndarray]:
+        """What the raw-input baseline sees of one sample, float32 (D,)."""
+        return self.modality.raw(self.size)
+
+    @property
     def batch(self) -> int:
         """Samples at a time: about a quarter of a million values of input each, so that memory stays small."""
-        return max(16, min(256, 2**22 // (3 * self.size**2)))
+        return max(16, min(256, 2**22 // self.modality.values(self.size)))
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """The encoder's output, before the head, of samples in the plain view or in a method's views.
@@ -186,6 +191,12 @@ def projector_layers(folder: Run) -> int:
     return int(folder.description().get("projector_layers", 0))
 
 
+def built(kind: Modality, description: dict[str, Any]) -> nn.Module:
+    """The network that encoder.json describes, with weights drawn by torch's generator."""
+    form = kind.stored(description.get("form", description["image_size"]))
+    return kind.encoder(description["encoder"], form, **description["network"])
+
+
 def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     """What the run's weights fill: the encoder (or the method, where it represents), and the projector if it is needed.
 
@@ -203,10 +214,10 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     config, description = folder.config(), folder.description()
     kind = modality(description["modality"])
     chance.seed_torch(config["seed"], chance.INITIALISATION)
-    module = kind.encoder(description["encoder"], description["image_size"], **description["network"])
+    module = built(kind, description)
     if not layer and not description["represents"]:
         return module, nn.Sequential()
-    arguments = opening(description["modality"], Settings.of(config).arguments)[1]
+    arguments = opening(kind, Settings.of(config).arguments)[1]
     method = methods.find(description["method"])(encoder=module, **arguments)
     return (method, nn.Sequential()) if description["represents"] else (module, method.projector)
 
@@ -227,8 +238,8 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
     Raises:
         UserError: the data cannot be opened, or the run was trained on data in memory and none is given.
     """
-    config, name = folder.config(), folder.description()["modality"]
-    kind, options = modality(name), opening(name, Settings.of(folder.config()).arguments)[0]
+    config, kind = folder.config(), modality(folder.description()["modality"])
+    options = opening(kind, Settings.of(config).arguments)[0]
     if data is not None:
         return kind.open(data, labels, **options), None
     if config["data"] == MEMORY:

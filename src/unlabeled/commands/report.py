@@ -142,6 +142,7 @@ def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:
         views=views_of(folder, encoder),
         plain=encoder.view,
         thumbnail=encoder.modality.thumbnail,
+        side=encoder.modality.side(encoder.size),
         seed=folder.config()["seed"],
     )
 

@@ -44,7 +44,7 @@ class DySAT(nn.Module):
         clip: largest gradient norm, above 0.
     """
 
-    modality: ClassVar = "temporal_graphs"
+    modalities: ClassVar = ("temporal_graphs",)
     views: ClassVar = {"temporal_graphs": temporal_graphs.nodes}
 
     def __init__(

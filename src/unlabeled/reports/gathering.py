@@ -35,6 +35,7 @@ class Source:
         plain: the one view of evaluation.
         thumbnail: (sample, side) to uint8 (side, side, 3).
         seed: of the run.
+        side: of a picture of a sample beyond which there is no more to see.
     """
 
     samples: Any
@@ -43,6 +44,7 @@ class Source:
     plain: Any
     thumbnail: Callable[[Any, int], np.ndarray]
     seed: int
+    side: int
 
     def picture(self, place: int, side: int, small: Views | None = None) -> np.ndarray:
         """A sample's thumbnail, grey where it cannot be read any more: uint8 (side, side, 3).
@@ -94,7 +96,7 @@ def look(source: Source, limit: int = LIMIT) -> Seen:
 
 def _map(source: Source, embeddings: np.ndarray, places: np.ndarray) -> Map:
     """The plane with thumbnails, which threads read."""
-    side = side_for(len(places), source.plain.size)
+    side = side_for(len(places), source.side)
     with ThreadPoolExecutor(THREADS) as pool:
         thumbnails = list(pool.map(lambda place: source.picture(int(place), side, source.plain), places))
     projection = project(embeddings, source.seed)

@@ -1,10 +1,14 @@
 """Batches of views by step number: what a step sees depends on nothing but the seed, the data and the step."""
 
+import atexit
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, runtime_checkable
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -171,8 +175,11 @@ def batches(steps: Dataset[Loaded], start: int, stop: int, workers: int, pin_mem
         pin_memory=pin_memory,
         worker_init_fn=_deaf,
     )
+    others = set(multiprocessing.active_children())
     try:
-        yield from loader
+        made = iter(loader)
+        _WORKERS.update(set(multiprocessing.active_children()) - others)
+        yield from made
     except UserError as problem:  # of a worker, it comes back behind the worker's traceback
         raise UserError(str(problem).strip().rpartition("UserError: ")[2]) from None
     except RuntimeError as problem:
@@ -184,7 +191,19 @@ def batches(steps: Dataset[Loaded], start: int, stop: int, workers: int, pin_mem
         ) from None
 
 
+_WORKERS: WeakSet[BaseProcess] = WeakSet()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Python ends what is left of its processes by the signal that workers do not hear, and would wait forever."""
+    for worker in _WORKERS:
+        if worker.is_alive() and worker.pid is not None:
+            os.kill(worker.pid, signal.SIGQUIT)
+
+
 def _deaf(worker: int) -> None:
     """Ctrl-C reaches all processes of a terminal; workers go on until the training process has ended its step."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, lambda number, frame: os._exit(0))  # in peace: torch raises where a worker is killed

@@ -49,6 +49,8 @@ def open_snapshots(
         UserError: the table cannot be read, has no times for the windows, or has too few snapshots.
     """
     if source is None:
+        if window is not None:
+            raise UserError("the built-in sample has its own snapshots; give --data for --window to cut.")
         found = southern_women()
     elif isinstance(source, Snapshots):
         found = source

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unlabeled.data.temporal_graphs.form import SnapshotForm
 from unlabeled.encoders.temporal_graphs.graph import EdgeWeight, SnapshotGraph, snapshot_graph
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention
 from unlabeled.encoders.temporal_graphs.temporal import FeedForward, Scale, TemporalAttention
@@ -179,9 +180,7 @@ class NodeTable(nn.Module):
 
 def temporal_encoder(
     name: str,
-    image_size: int,
-    nodes: int | None = None,
-    snapshots: int | None = None,
+    form: SnapshotForm,
     structural_widths: tuple[int, ...] = (128,),
     structural_heads: tuple[int, ...] = (16,),
     temporal_widths: tuple[int, ...] = (128,),
@@ -203,9 +202,7 @@ def temporal_encoder(
 
     Args:
         name: self_attention, or node_table (one vector a node, as wide as the last layer).
-        image_size: not looked at.
-        nodes: rows of the table of nodes; by default as many as the data has.
-        snapshots: rows of the table of positions; by default as many as the data has.
+        form: how many nodes and snapshots there are.
         structural_widths: of each structural layer.
         structural_heads: of each.
         temporal_widths: of each temporal layer.
@@ -230,11 +227,11 @@ def temporal_encoder(
     from unlabeled.errors import UserError
 
     options = dict(locals())
-    for ours in ("name", "image_size", "nodes", "snapshots", "UserError"):
+    for ours in ("name", "form", "UserError"):
         options.pop(ours)
     if name not in ENCODERS:
         raise UserError(f"no encoder of temporal graphs is called {name!r}; there are {', '.join(ENCODERS)}.")
-    return ENCODERS[name](nodes or 0, snapshots or 0, options)
+    return ENCODERS[name](form.nodes, form.snapshots, options)
 
 
 ENCODERS: dict[str, Callable[[int, int, dict[str, Any]], nn.Module]] = {

@@ -1,7 +1,7 @@
 """A fresh model on a prefix of the snapshots, looked at after every epoch."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,15 +42,14 @@ def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: s
     """
     kind = modality(name)
     assert kind.whole is not None
-    network = {key: value for key, value in settings.network.items() if key not in kind.sizes(samples)}
-    settings = replace(settings, network=network)
     preset = getattr(method, "views", {}).get(name, kind.views)
-    settings = resolve(method, preset, name, settings, samples)
-    views = called(preset, "--views.", settings.views, size=settings.image_size)
+    form = kind.size(samples)
+    settings = resolve(method, preset, kind, settings, samples, form)
+    views = called(preset, "--views.", settings.views, size=form)
     steps = Steps(samples, views, settings.seed, settings.batch_size)
     total = settings.epochs * steps.per_epoch
     total = total if settings.max_steps is None else min(total, settings.max_steps)
-    loop = Loop(fabric, build(method, name, settings, samples), settings.batch_size, Budget(total), settings.seed)
+    loop = Loop(fabric, build(method, kind, settings, samples, form), settings.batch_size, Budget(total), settings.seed)
     yield Epoch(0, float("nan"), _embedded(loop, samples, kind.whole))
     while loop.done < total:
         loop.module.train()
