@@ -230,9 +230,12 @@ def test_the_last_snapshot_with_stored_history_is_the_whole() -> None:
     """IncSAT with the history that DySAT itself has."""
     module, snapshots = small(), southern_women()
     graph = module.graph_of(snapshots)
-    history = module.packed(module.hidden(graph), graph)[:, :-1]
-    last = module(graph.only(13), history=history)
-    torch.testing.assert_close(last[:, -1], module(graph)[:, -1])
+    later = small(incremental=True)
+    later.load_state_dict({**module.state_dict(), "past": module.history(graph)[:, :-1]})
+    last = later(later.graph_of(snapshots))
+    torch.testing.assert_close(last, module(graph))
+    table = node_rows(later.float(), snapshots)
+    assert set(table.columns["snapshot"]) == {13} and len(table.embeddings) == 18
 
 
 def test_a_table_is_the_same_in_every_snapshot() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -11,6 +11,7 @@ from unlabeled.metrics.auc import auc, average_precision
 scores = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(positives=scores, negatives=scores)
 def test_they_are_those_of_scikit_learn_and_count_ties(positives: list[float], negatives: list[float]) -> None:
     p, n = np.array(positives), np.array(negatives)

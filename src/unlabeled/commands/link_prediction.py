@@ -6,6 +6,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from unlabeled.evaluation.link_prediction.step import Answer
     from unlabeled.run import Run
     from unlabeled.training.settings import Settings
@@ -34,6 +36,7 @@ class LinkPredicted:
         self_pairs: whether links of a node to itself count.
         other_self_pairs: the value where they count the other way; None where there are no such links.
         select: how the epoch is chosen.
+        incremental: whether training was.
         seed: of the run, the negatives and the splits.
         skipped: steps that are left out, and why.
     """
@@ -53,6 +56,7 @@ class LinkPredicted:
     self_pairs: bool
     other_self_pairs: float | None
     select: str
+    incremental: bool
     seed: int
     skipped: list[str]
 
@@ -66,12 +70,29 @@ class _Asked:
     draws: int
     select: Any
     deepwalk_epochs: int
+    incremental: bool
+    folder: "Path"
 
     def key(self) -> str:
         from unlabeled.evaluation.features import key_of
 
         told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
+        told["incremental"] = self.incremental
         return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "1")
+
+    @property
+    def place(self) -> "Path":
+        """Where finished steps are kept."""
+        return self.folder / "evaluations" / "link-prediction" / self.key()
+
+    def history(self, count: int) -> Any:
+        """What an incremental training makes of the first `count` snapshots, one after the other."""
+        from unlabeled.run import read_weights
+
+        file = self.place / f"history-{count:04}.safetensors"
+        if not file.exists():
+            self.step(count, False)
+        return read_weights(file)["history"]
 
     def step(self, count: int, multi: bool) -> "dict[str, Answer]":
         """Train a fresh model on the first `count` snapshots, and the table beside it, and judge both."""
@@ -85,7 +106,7 @@ class _Asked:
         if multi:
             tasks = [("multi-step", ahead) for ahead in range(1, FUTURE + 1)]
         asked = list(questions(self.whole, count, tasks, self.draws, settings.seed))
-        if not asked:
+        if not asked and not self.incremental:
             return {}
         known, fabric, method = (
             self.whole.prefix(count),
@@ -98,9 +119,27 @@ class _Asked:
             epochs=self.deepwalk_epochs,
             arguments=settings.arguments | {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50},
         )
+        if self.incremental and count > 1:
+            settings = replace(
+                settings,
+                network=settings.network | {"incremental": True},
+                arguments=settings.arguments | {"history": self.history(count - 1)},
+            )
         ours = epochs(method, settings, known, name, fabric)
         deepwalk = epochs(method, table, known.aggregate(), name, fabric)
-        return answers(known, asked, ours, deepwalk, self.select)
+        found, going_on = answers(known, asked, ours, deepwalk, self.select)
+        if self.incremental:
+            self._keep(count, going_on.history)
+        return found
+
+    def _keep(self, count: int, history: Any) -> None:
+        from safetensors.torch import save_file
+
+        from unlabeled.training.checkpoints import write_atomically
+
+        self.place.mkdir(parents=True, exist_ok=True)
+        file = self.place / f"history-{count:04}.safetensors"
+        write_atomically(file, lambda beside: save_file({"history": history.cpu().contiguous()}, beside))
 
 
 def link_prediction(
@@ -112,6 +151,7 @@ def link_prediction(
     splits: int = 10,
     select: Literal["validation", "loss", "last"] = "validation",
     deepwalk_epochs: int = 100,
+    incremental: bool = False,
 ) -> LinkPredicted:
     """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
 
@@ -132,6 +172,7 @@ def link_prediction(
         select: the epoch that is kept: best on the validation links (the protocol's, which sees links of the next
             snapshot), of the lowest loss, or the last.
         deepwalk_epochs: of the baseline DeepWalk, at least 1.
+        incremental: each training sees its last snapshot alone, and what the one before made of the others (IncSAT).
 
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
@@ -147,18 +188,24 @@ def link_prediction(
     folder = Run.open(run)
     if folder.description()["modality"] != "temporal_graphs":
         raise UserError(f"{folder.path} is no run on timed links; link prediction is for `unlabeled pretrain dysat`.")
-    whole = data_of(folder)[0].all()
-    asked = _Asked(Settings.of(folder.config()), whole, splits, select, deepwalk_epochs)
+    whole, settings = data_of(folder)[0].all(), Settings.of(folder.config())
+    incremental = incremental or settings.network.get("incremental", False)
+    settings = replace(
+        settings,
+        network=settings.network | {"incremental": False},
+        arguments=settings.arguments | {"history": None},
+    )
+    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, folder.path)
     counts = _counts(whole.count, task, steps)
-    place, found = folder.path / "evaluations" / "link-prediction" / asked.key(), {}
+    found: dict[int, dict[str, Answer]] = {}
     with Progress("link prediction", len(counts), "steps") as progress:
         for number, count in enumerate(counts):
             multi = task == "multi-step"
-            file = place / f"{'multi' if multi else 'step'}-{count:04}.npz"
+            file = asked.place / f"{'multi' if multi else 'step'}-{count:04}.npz"
             found[count] = kept_or_made(file, partial(asked.step, count, multi))
             progress.update(number + 1)
     result = _result(folder, asked, task, self_pairs, found)
-    folder.keep_evaluation(f"link-prediction-{task}", result)
+    folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}", result)
     return result
 
 
@@ -238,6 +285,7 @@ def _result(
         self_pairs=self_pairs,
         other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
         select=asked.select,
+        incremental=asked.incremental,
         seed=asked.settings.seed,
         skipped=skipped,
     )

@@ -1,5 +1,6 @@
 """DySAT: nodes of a graph that changes agree with those that random walks meet near them, snapshot by snapshot."""
 
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -7,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from unlabeled import chance
+from unlabeled.data.temporal_graphs.form import snapshot_form
 from unlabeled.distributed import rank, world_size
-from unlabeled.encoders.temporal_graphs import SnapshotGraph
+from unlabeled.encoders.temporal_graphs import SnapshotGraph, temporal_encoder
+from unlabeled.errors import UserError
 from unlabeled.objectives import walk_context
+from unlabeled.run import Run
 from unlabeled.training.method import Batch, Plan
 from unlabeled.views import temporal_graphs
 from unlabeled.views.temporal_graphs import Contexts, Negatives
@@ -42,6 +46,8 @@ class DySAT(nn.Module):
         weight_decay: on the weights of structural attention, at least 0.
         learning_rate: of Adam, above 0; the paper tunes it among 0.0001 and 0.001.
         clip: largest gradient norm, above 0.
+        history: with `--network.incremental true`, a finished run on the snapshots before the last, whose structural
+            representations stand for them: learning then sees the last snapshot alone (IncSAT, appendix E).
     """
 
     modalities: ClassVar = ("temporal_graphs",)
@@ -60,6 +66,7 @@ class DySAT(nn.Module):
         weight_decay: float = 5e-4,
         learning_rate: float = 1e-3,
         clip: float = 1.0,
+        history: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         if min(num_walks, context_size, num_positives, num_negatives) < 1 or walk_length < 2:
@@ -72,7 +79,7 @@ class DySAT(nn.Module):
         self.num_walks, self.walk_length, self.context_size = num_walks, walk_length, context_size
         self.num_positives, self.num_negatives, self.smoothing = num_positives, num_negatives, smoothing
         self.negative_weight, self.weight_decay = negative_weight, weight_decay
-        self.learning_rate, self.clip = learning_rate, clip
+        self.learning_rate, self.clip, self.history = learning_rate, clip, history
         self.seed, self.step_number = 0, 0
         self.graph: SnapshotGraph
         self.contexts: Contexts
@@ -83,10 +90,19 @@ class DySAT(nn.Module):
 
         Args:
             samples: `data.temporal_graphs.Snapshots`.
+
+        Raises:
+            UserError: a history without `incremental` or the other way round, or one of other data.
         """
         self.seed = torch.initial_seed()  # of the initialisation, so that the run's seed decides walks and draws
         self.graph = self.encoder.graph_of(samples)
+        if (self.history is None) != (self.encoder.past is None):
+            raise UserError("IncSAT takes both --network.incremental true and --history RUN; give both or none.")
+        if self.history is not None:
+            past = self.history if isinstance(self.history, Tensor) else history_of(self.history, samples)
+            self.encoder.past[: len(past)] = past
         draws = [chance.generator(self.seed, chance.VIEWS, snapshot) for snapshot in range(samples.count)]
+        draws, samples = (draws, samples) if self.history is None else (draws[-1:], samples.tail())
         self.contexts = temporal_graphs.contexts(samples, self.num_walks, self.walk_length, self.context_size, draws)
         self.negatives = Negatives.of(samples, self.smoothing)
 
@@ -101,7 +117,7 @@ class DySAT(nn.Module):
         found, valid, drawn = (torch.from_numpy(part).to(device) for part in self._drawn(batch.index.cpu().numpy()))
         every = torch.cat([batch.index, found.flatten(), drawn.flatten()])
         wanted, place = torch.unique(every, return_inverse=True)
-        embeddings = self.encoder(self.graph, wanted).transpose(0, 1)  # (T, M, F)
+        embeddings = self.encoder(self.graph, wanted).transpose(0, 1)[-self.graph.snapshots :]  # (T, M, F)
         own, near, apart = place.split([len(batch.index), found.numel(), drawn.numel()])
         when = torch.arange(len(embeddings), device=device)
         loss = walk_context(
@@ -131,3 +147,28 @@ class DySAT(nn.Module):
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """Adam at a constant rate, the gradient's norm clipped."""
         return Plan(torch.optim.Adam(self.parameters(), self.learning_rate), lambda step: 1.0, self.clip)
+
+
+@torch.no_grad()
+def history_of(path: str | PathLike[str], samples: Any) -> Tensor:
+    """What the encoder of a finished run makes of the snapshots before the last, (N, T - 1, F) of its own nodes.
+
+    Args:
+        path: the run.
+        samples: snapshots, of which the run was trained on all but the last.
+
+    Raises:
+        UserError: it was trained on others.
+    """
+    run = Run.open(path)
+    description, checkpoint = run.description(), run.checkpoint()
+    before = samples.prefix(samples.count - 1)
+    if checkpoint is None or checkpoint.data != before.fingerprint():
+        raise UserError(
+            f"{run.path} was not trained on the {before.count} snapshots before the last of {samples.place}; train it "
+            f"on them with the same flags and --held-out {samples.held_out + 1}."
+        )
+    encoder: Any = temporal_encoder(description["encoder"], snapshot_form(before), **description["network"])
+    encoder.load_state_dict(run.weights())
+    found: Tensor = encoder.eval().history(encoder.graph_of(before))
+    return found

@@ -85,6 +85,19 @@ class Snapshots:
             labels=None if self.labels is None else self.labels[: nodes[-1]],
         )
 
+    def tail(self) -> "Snapshots":
+        """The last snapshot alone, with all nodes."""
+        links = slice(self.offsets[-2], self.offsets[-1])
+        return replace(
+            self,
+            offsets=self.offsets[-2:] - self.offsets[-2],
+            source=self.source[links],
+            target=self.target[links],
+            weight=self.weight[links],
+            nodes=self.nodes[-1:],
+            starts=self.starts[-1:],
+        )
+
     def all(self) -> "Snapshots":
         """These and the held-out snapshots that follow."""
         return self if self.whole is None else self.whole

@@ -38,6 +38,8 @@ class SelfAttention(nn.Module):
         residual: around every attention but the first structural layer.
         edge_weight: what structural logits are multiplied by.
         self_loops: whether a node attends to itself in structural attention.
+        incremental: structural attention sees the last snapshot alone, and h of those before is `past`, a buffer (N,
+            T - 1, F) that does not learn (IncSAT).
 
     Raises:
         ValueError: numbers that do not fit.
@@ -63,6 +65,7 @@ class SelfAttention(nn.Module):
         residual: bool = False,
         edge_weight: EdgeWeight = "gcn",
         self_loops: bool = True,
+        incremental: bool = False,
     ) -> None:
         super().__init__()
         _same_length(structural_widths=structural_widths, structural_heads=structural_heads)
@@ -75,6 +78,8 @@ class SelfAttention(nn.Module):
             )
         if min(nodes, snapshots) < 1:
             raise ValueError(f"an encoder needs at least 1 node and 1 snapshot, got {nodes} and {snapshots}")
+        if incremental and (mask_unseen or not temporal or snapshots < 2):
+            raise ValueError("incremental needs two snapshots and temporal attention, and no mask_unseen")
         self.mask_unseen, self.edge_weight, self.self_loops = mask_unseen, edge_weight, self_loops
         self.snapshots = snapshots
         inputs, layers = nodes, []
@@ -95,10 +100,13 @@ class SelfAttention(nn.Module):
                 )
                 inputs = width
         self.width = inputs
+        past = torch.zeros(nodes, snapshots - 1, self.hidden_width) if incremental else None
+        self.register_buffer("past", past)
+        self.past: Tensor | None
 
     def graph_of(self, samples: Any) -> SnapshotGraph:
         """The form of data that `forward` takes, of `data.temporal_graphs.Snapshots`."""
-        return snapshot_graph(samples, self.edge_weight, self.self_loops)
+        return snapshot_graph(samples if self.past is None else samples.tail(), self.edge_weight, self.self_loops)
 
     def hidden(self, graph: SnapshotGraph) -> Tensor:
         """h, (R, F): every node in every snapshot since its first."""
@@ -116,17 +124,19 @@ class SelfAttention(nn.Module):
         out = out.index_copy(0, graph.node * graph.snapshots + graph.snapshot, rows)
         return out.view(graph.nodes, graph.snapshots, -1)
 
-    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, history: Tensor | None = None) -> Tensor:
+    def history(self, graph: SnapshotGraph) -> Tensor:
+        """h of every node in every snapshot, (N, T, F), those of `past` as they are."""
+        hidden = self.packed(self.hidden(graph), graph)
+        return hidden if self.past is None else torch.cat([self.past, hidden], 1)
+
+    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None) -> Tensor:
         """Every node in every snapshot, (N, T, F).
 
         Args:
-            graph: of T snapshots; with `history`, of the last one alone.
+            graph: of `graph_of`.
             nodes: int64 (M,), the nodes that are wanted; the result is then (M, T, F).
-            history: h of the snapshots before, (N, T - 1, F), taken as it is (IncSAT).
         """
-        hidden = self.packed(self.hidden(graph), graph)
-        if history is not None:
-            hidden = torch.cat([history.to(hidden.dtype), hidden], 1)
+        hidden = self.history(graph)
         hidden = hidden if nodes is None else hidden[nodes]
         return self.over_time(hidden, graph.since if nodes is None else graph.since[nodes])
 
@@ -161,17 +171,21 @@ class NodeTable(nn.Module):
         super().__init__()
         if min(nodes, snapshots, width) < 1:
             raise ValueError(f"a table needs at least 1 node, snapshot and dimension, got {(nodes, snapshots, width)}")
-        self.width = width
+        self.width, self.past = width, None
         self.table = nn.Parameter(torch.empty(nodes, width).uniform_(-0.5 / width, 0.5 / width))  # as word2vec begins
 
     def graph_of(self, samples: Any) -> SnapshotGraph:
         """The form of data that `forward` takes."""
         return snapshot_graph(samples, "count", False)
 
-    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, history: Tensor | None = None) -> Tensor:
+    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None) -> Tensor:
         """(N, T, F), or (M, T, F) of the nodes that are wanted."""
         table = self.table if nodes is None else self.table[nodes]
         return table[:, None].expand(-1, graph.snapshots, -1)
+
+    def history(self, graph: SnapshotGraph) -> Tensor:
+        """(N, T, F)."""
+        return self(graph)  # type: ignore[no-any-return]
 
     def weight_norm(self) -> Tensor:
         """The table's squared norm."""
@@ -197,6 +211,7 @@ def temporal_encoder(
     residual: bool = False,
     edge_weight: EdgeWeight = "gcn",
     self_loops: bool = True,
+    incremental: bool = False,
 ) -> nn.Module:
     """An encoder of temporal graphs by name.
 
@@ -220,6 +235,7 @@ def temporal_encoder(
         residual: around attention.
         edge_weight: structural logits are multiplied by normalised weights (official code) or by counts (paper).
         self_loops: whether a node attends to itself among its neighbours.
+        incremental: learn from the last snapshot alone, on what an earlier run made of those before (IncSAT).
 
     Raises:
         UserError: no such encoder.

@@ -48,21 +48,6 @@ class SnapshotGraph:
         }
         return replace(self, **moved)
 
-    def only(self, snapshot: int) -> "SnapshotGraph":
-        """The same nodes with the rows and links of one snapshot alone, numbered 0."""
-        rows = torch.nonzero(self.snapshot == snapshot).squeeze(1)
-        first, stop = int(rows[0]), int(rows[-1]) + 1
-        links = (self.query >= first) & (self.query < stop)
-        return SnapshotGraph(
-            self.node[rows],
-            torch.zeros_like(rows),
-            self.query[links] - first,
-            self.key[links] - first,
-            self.weight[links],
-            (self.since > snapshot).to(torch.int64),
-            1,
-        )
-
 
 def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: bool = True) -> SnapshotGraph:
     """The block-diagonal graph of snapshots; the data's links of a node to itself are left out (official code).

@@ -13,6 +13,8 @@ from unlabeled.errors import UserError
 def node_rows(module: Any, samples: Any) -> Rows:
     """One row a node and snapshot since its first, by snapshot and node; a node's current row is its last.
 
+    Of an incremental encoder it is the rows of the last snapshot.
+
     Args:
         module: the encoder.
         samples: `data.temporal_graphs.Snapshots`, with the nodes in the order in which the encoder knows them.
@@ -31,7 +33,7 @@ def node_rows(module: Any, samples: Any) -> Rows:
         raise UserError(
             f"{samples.place} has more nodes or snapshots than the run was trained on; give the run's own data."
         ) from None
-    node, snapshot = graph.node.cpu().numpy(), graph.snapshot.cpu().numpy()
+    node, snapshot = graph.node.cpu().numpy(), graph.snapshot.cpu().numpy() + out.shape[1] - graph.snapshots
     columns = {
         "node": np.array(samples.names, object)[node],
         "snapshot": snapshot,

@@ -62,16 +62,15 @@ def name_of(task: Task, self_pairs: bool, ahead: int = 1) -> str:
 @dataclass
 class _Best:
     figure: float = -math.inf
-    epoch: int = 0
-    embeddings: np.ndarray | None = None
+    epoch: Epoch | None = None
 
     def offer(self, figure: float, epoch: Epoch) -> None:
-        if figure > self.figure or self.embeddings is None:
-            self.figure, self.epoch, self.embeddings = figure, epoch.number, epoch.embeddings
+        if figure > self.figure or self.epoch is None:
+            self.figure, self.epoch = figure, epoch
 
 
-def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> tuple[dict[str, _Best], np.ndarray]:
-    """For each question the embeddings of the epoch that is kept, and those before training.
+def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> tuple[dict[str, Epoch], Epoch, Epoch]:
+    """For each question the epoch that is kept; that before training, and the last.
 
     Args:
         asked: the questions; those about several snapshots ahead choose one epoch together, by their mean.
@@ -82,10 +81,10 @@ def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> t
     for question in asked:
         groups.setdefault(_together(question.name), []).append(question)
     best = {name: _Best() for name in groups}
-    untrained: np.ndarray | None = None
+    untrained: Epoch | None = None
     for epoch in trained:
         if untrained is None:
-            untrained = epoch.embeddings
+            untrained = epoch
             continue
         for name, group in groups.items():
             if select == "validation":
@@ -94,7 +93,8 @@ def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> t
             else:
                 best[name].offer(-epoch.loss if select == "loss" else epoch.number, epoch)
     assert untrained is not None
-    return {each.name: best[_together(each.name)] for each in asked}, untrained
+    kept = {each.name: best[_together(each.name)].epoch or epoch for each in asked}
+    return kept, untrained, epoch
 
 
 def _together(name: str) -> str:
@@ -108,8 +108,8 @@ def answers(
     trained: Iterable[Epoch],
     deepwalk: Iterable[Epoch] | None,
     select: Select,
-) -> dict[str, Answer]:
-    """Judge one step.
+) -> tuple[dict[str, Answer], Epoch]:
+    """Judge one step; with the answers comes the epoch that goes on to the next one, the first question's or the last.
 
     Args:
         known: its snapshots.
@@ -118,19 +118,20 @@ def answers(
         deepwalk: epochs of a table of nodes on all links added up, or None to leave that out.
         select: how an epoch is chosen.
     """
-    ours, untrained = chosen(asked, trained, select)
-    table = None if deepwalk is None else chosen(asked, deepwalk, select)[0]
-    return {each.name: _answer(known, each, ours, untrained, table) for each in asked}
+    ours, untrained, last = chosen(asked, trained, select)
+    table = chosen(asked, deepwalk, select)[0] if deepwalk is not None and asked else None
+    found = {each.name: _answer(known, each, ours, untrained, table) for each in asked}
+    return found, ours[asked[0].name] if asked else last
 
 
 def _answer(
-    known: Any, question: Question, ours: dict[str, _Best], untrained: np.ndarray, table: dict[str, _Best] | None
+    known: Any, question: Question, ours: dict[str, Epoch], untrained: Epoch, table: dict[str, Epoch] | None
 ) -> Answer:
     pairs, linked = question.examples.pairs, question.examples.linked
     best = {"trained": ours[question.name]} | ({} if table is None else {"deepwalk": table[question.name]})
-    embedded = {name: each.embeddings for name, each in best.items()} | {"random_encoder": untrained}
+    embedded = {name: each.embeddings for name, each in (best | {"random_encoder": untrained}).items()}
     simple = simple_scores(known, pairs)
-    features = {name: products(rows, pairs) for name, rows in embedded.items() if rows is not None}
+    features = {name: products(rows, pairs) for name, rows in embedded.items()}
     features |= {
         "degree_regression": degree_features(known, pairs),
         "scores_regression": np.log1p(np.stack(list(simple.values()), 1)),
@@ -143,6 +144,6 @@ def _answer(
     return Answer(
         scores,
         [linked[split.test] for split in question.splits],
-        {name: each.epoch for name, each in best.items()},
+        {name: each.number for name, each in best.items()},
         validation,
     )

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from unlabeled.modalities import modality
 from unlabeled.training.budget import Budget
@@ -23,11 +25,13 @@ class Epoch:
         number: from 0, where nothing is trained yet.
         loss: mean over its steps; NaN for 0.
         embeddings: float32 (N, F), of every node in the last snapshot.
+        history: what an incremental training of the next snapshot takes, (N, T, F).
     """
 
     number: int
     loss: float
     embeddings: np.ndarray
+    history: Tensor
 
 
 def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: str, fabric: Fabric) -> Iterator[Epoch]:
@@ -41,7 +45,6 @@ def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: s
         fabric: launched.
     """
     kind = modality(name)
-    assert kind.whole is not None
     preset = getattr(method, "views", {}).get(name, kind.views)
     form = kind.size(samples)
     settings = resolve(method, preset, kind, settings, samples, form)
@@ -50,17 +53,21 @@ def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: s
     total = settings.epochs * steps.per_epoch
     total = total if settings.max_steps is None else min(total, settings.max_steps)
     loop = Loop(fabric, build(method, kind, settings, samples, form), settings.batch_size, Budget(total), settings.seed)
-    yield Epoch(0, float("nan"), _embedded(loop, samples, kind.whole))
+    yield _epoch(0, float("nan"), loop)
     while loop.done < total:
         loop.module.train()
         losses = [
             float(loop.step(steps[step].parts)) for step in range(loop.done, min(total, loop.done + steps.per_epoch))
         ]
         number = -(-loop.done // steps.per_epoch)
-        yield Epoch(number, sum(losses) / len(losses), _embedded(loop, samples, kind.whole))
+        yield _epoch(number, sum(losses) / len(losses), loop)
 
 
-def _embedded(loop: Loop, samples: Any, whole: Callable[..., Any]) -> np.ndarray:
-    table = whole(loop.method.encoder, samples)
-    out: np.ndarray = table.embeddings[table.current]
-    return out
+@torch.inference_mode()
+def _epoch(number: int, loss: float, loop: Loop) -> Epoch:
+    encoder: Any = loop.method.encoder
+    encoder.eval()
+    graph = loop.method.graph.to(next(encoder.parameters()).device)
+    history = encoder.history(graph)
+    last = encoder(graph)[:, -1].float().cpu().numpy()
+    return Epoch(number, loss, last, history.clone())
