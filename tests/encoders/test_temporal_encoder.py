@@ -176,7 +176,7 @@ def test_unseen_snapshots_are_attended_to_unless_masked() -> None:
     assert torch.equal(one[0], other[0]) and not torch.allclose(one[late, since:], other[late, since:])
     assert torch.isfinite(other).all()
     assert masked.positions is not None
-    alone = masked.temporal[0]((masked.packed(masked.hidden(graph), graph) + masked.positions)[late : late + 1, since:])
+    alone = masked.temporal[0]((masked.history(graph) + masked.positions)[late : late + 1, since:])
     torch.testing.assert_close(other[late, since:], alone[0])
     bare = TemporalAttention(8, 8, 2, 0.0, feed_forward=False).double()
     seen = torch.arange(4) >= 2

@@ -118,16 +118,13 @@ class SelfAttention(nn.Module):
         assert rows is not None
         return rows
 
-    def packed(self, rows: Tensor, graph: SnapshotGraph) -> Tensor:
-        """(R, F) to (N, T, F), zeros where a node is not seen yet."""
-        out = rows.new_zeros(graph.nodes * graph.snapshots, rows.shape[1])
-        out = out.index_copy(0, graph.node * graph.snapshots + graph.snapshot, rows)
-        return out.view(graph.nodes, graph.snapshots, -1)
-
-    def history(self, graph: SnapshotGraph) -> Tensor:
-        """h of every node in every snapshot, (N, T, F), those of `past` as they are."""
-        hidden = self.packed(self.hidden(graph), graph)
-        return hidden if self.past is None else torch.cat([self.past, hidden], 1)
+    def history(self, graph: SnapshotGraph, nodes: Tensor | None = None) -> Tensor:
+        """h of nodes (M,), of all where they are not given, in every snapshot, (M, T, F); that of `past` as it is."""
+        nodes = torch.arange(graph.nodes, device=graph.since.device) if nodes is None else nodes
+        seen = graph.since[nodes, None] <= torch.arange(graph.snapshots, device=nodes.device)  # (M, T)
+        row = torch.where(seen, graph.first + nodes[:, None], 0)
+        hidden = torch.where(seen[..., None], self.hidden(graph)[row], 0.0)
+        return hidden if self.past is None else torch.cat([self.past[nodes], hidden], 1)
 
     def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None) -> Tensor:
         """Every node in every snapshot, (N, T, F).
@@ -136,8 +133,7 @@ class SelfAttention(nn.Module):
             graph: of `graph_of`.
             nodes: int64 (M,), the nodes that are wanted; the result is then (M, T, F).
         """
-        hidden = self.history(graph)
-        hidden = hidden if nodes is None else hidden[nodes]
+        hidden = self.history(graph, nodes)
         return self.over_time(hidden, graph.since if nodes is None else graph.since[nodes])
 
     def over_time(self, hidden: Tensor, since: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ class SnapshotGraph:
         query: int64 (L,), the row that attends.
         key: int64 (L,), the row that is attended to.
         weight: float32 (L,).
+        first: int64 (T,), the first row of each snapshot.
         since: int64 (N,), the snapshot in which each node is first seen.
         snapshots: T.
     """
@@ -31,6 +32,7 @@ class SnapshotGraph:
     query: Tensor
     key: Tensor
     weight: Tensor
+    first: Tensor
     since: Tensor
     snapshots: int
 
@@ -82,6 +84,7 @@ def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: 
         torch.from_numpy(query[order]),
         torch.from_numpy(key[order]),
         torch.from_numpy(weight[order].astype(np.float32)),
+        torch.from_numpy(first[:-1]),
         torch.from_numpy(np.searchsorted(snapshots.nodes, np.arange(len(snapshots)), side="right")),
         snapshots.count,
     )
