@@ -49,7 +49,7 @@ def test_a_run_keeps_its_windows_and_tells_bad_rows(trained: Path) -> None:
     config = run.config()
     assert config["window"] == "20d" and config["held_out"] == 1 and config["batch_size"] == 18
     assert run.skipped() == [("row 323", "no target")]
-    assert run.description()["form"] == [18, 13]  # of fourteen windows of twenty days, the last is held out
+    assert run.description()["form"][:2] == [18, 13]  # of fourteen windows of twenty days, the last is held out
     assert run.metrics()[-1]["step"] == 3
 
 
@@ -61,6 +61,24 @@ def test_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
     unlabeled.pretrain("dysat", out=tmp_path / "run", resume=True, workers=0)
     for name, value in Run(trained).weights().items():
         assert torch.equal(value, Run(tmp_path / "run").weights()[name]), name
+
+
+def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_path: Path) -> None:
+    other = (trained.parent / "links.csv").read_text(encoding="utf-8").replace("Theresa", "Teresa")
+    (tmp_path / "other.csv").write_text(other, encoding="utf-8")
+    with pytest.raises(UserError, match="other nodes or snapshots"):
+        unlabeled.embed(trained, tmp_path / "other.csv", out=tmp_path / "nodes.parquet")
+    seen = unlabeled.inspect(tmp_path / "other.csv")
+    assert (seen.modality, seen.samples, len(seen.skipped)) == ("temporal_graphs", 18, 1)
+
+
+def test_nodes_are_classified_beside_what_knows_no_structure(trained: Path, tmp_path: Path) -> None:
+    rows = [f"{name},{'first' if number < 9 else 'last'}" for number, name in enumerate(southern_women().names)]
+    (tmp_path / "labels.csv").write_text("\n".join(["node,label", *rows]), encoding="utf-8")
+    found: Any = unlabeled.evaluate("knn", trained, labels=tmp_path / "labels.csv", k=(3,))
+    assert found.n_train + found.n_test == 18 and {"random_encoder", "raw_input"} <= set(found.baselines)
+    clusters: Any = unlabeled.evaluate("clustering", trained, labels=tmp_path / "labels.csv", clusters=(2,), seeds=2)
+    assert 0.5 <= clusters.value <= 1
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".npz", ".npy"])

@@ -29,7 +29,7 @@ class LinkPredicted:
         micro_auc: AUC of the test pairs of all steps pooled.
         average_precision: mean over steps.
         interval: 95 % of the value, over steps.
-        steps: of each its time, AUC, deviation over splits, average precision, chosen epoch, links and baselines' AUC.
+        steps: of each its time, AUC, deviation over splits, average precision, chosen epoch, test links, and baselines.
         baselines: the value of each other way to score the same pairs.
         baselines_micro_auc: and their pooled AUC.
         baselines_average_precision: and their average precision.
@@ -259,7 +259,7 @@ def _result(
         {
             "time": shown[count + far - 1],
             "trained_on": count,
-            "links": int(answer.linked[0].sum()),
+            "test_links": int(answer.linked[0].sum()),
             "auc": told["trained"].auc[row],
             "deviation": told["trained"].deviation[row],
             "average_precision": told["trained"].precision[row],

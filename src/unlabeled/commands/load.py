@@ -115,8 +115,16 @@ class Encoder:
         yield Block([table.embeddings[table.current]], np.arange(len(table.current)), [])
 
     def rows(self, samples: Any) -> Rows:
-        """What an encoder that sees all samples at once makes of them."""
+        """What an encoder that sees all samples at once makes of them.
+
+        Raises:
+            UserError: they are others than those that it was trained on.
+        """
         assert self.modality.whole is not None
+        if self.modality.size(samples) != self.size:
+            raise UserError(
+                f"{samples.place} has other nodes or snapshots than the run was trained on; give the run's own data."
+            )
         return self.modality.whole(self.module, samples)
 
     def _projected_blocks(self, features: Features) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from unlabeled.data.images import Images, open_images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
 from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
-from unlabeled.data.temporal_graphs import Snapshots, is_events, open_snapshots
+from unlabeled.data.temporal_graphs import Snapshots, is_events, look_at_events
 from unlabeled.errors import UserError
 
 _ENTRIES = 100_000  # files that are looked at before a folder is judged
@@ -27,7 +27,7 @@ _OTHERS = {
 OPENERS: dict[str, Callable[..., Images | Graphs | Snapshots]] = {
     "images": open_images,
     "graphs": open_graphs,
-    "temporal_graphs": open_snapshots,
+    "temporal_graphs": look_at_events,
 }
 """Modality to (source, labels) -> samples."""
 
@@ -40,7 +40,7 @@ def recognise(source: object) -> str:
     A folder is judged by the extensions of the files in it, up to the first picture; no file is opened there.
 
     Args:
-        source: a path, or in Python whatever `open_images`, `open_graphs` or `open_snapshots` takes.
+        source: a path, or in Python whatever `open_images` or `open_graphs` takes, or `Snapshots`.
 
     Returns:
         "images", "graphs" or "temporal_graphs".

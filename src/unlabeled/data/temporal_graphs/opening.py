@@ -67,6 +67,23 @@ def open_snapshots(
     return found.prefix(found.count - held_out)
 
 
+def look_at_events(source: Any, labels: Any = None) -> Snapshots:
+    """What a table holds before it is cut: by its column `snapshot`, or as one snapshot where there is none.
+
+    Raises:
+        UserError: the table cannot be read.
+    """
+    if isinstance(source, Snapshots):
+        return source
+    path = Path(os.path.expanduser(source)).absolute()  # noqa: PTH111, as the others do
+    events = read_events(path)
+    windows = None
+    if events.snapshot is None and events.time is not None:
+        windows = Windows(f"{np.ceil(np.ptp(events.time)) + 1:.0f}")
+    found = cut(events, windows, str(path))
+    return found if labels is None else labelled(found, labels)
+
+
 def cut(events: Events, windows: Windows | None, place: str) -> Snapshots:
     """Snapshots by windows of time, or by the column `snapshot` where there are no windows.
 

@@ -55,7 +55,7 @@ def examples(
     source, target, _ = whole.links(last + ahead)
     future = source * known + target
     inside = (source < known) & (target < known)
-    kept = inside if self_pairs else inside & (source != target)
+    kept = inside.copy() if self_pairs else inside & (source != target)
     if task == "new":
         before = whole.links(last)
         kept &= ~np.isin(source * known + target, before[0] * known + before[1])
