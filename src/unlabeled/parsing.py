@@ -185,6 +185,7 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     kind = modality(name)
     preset = getattr(found, "views", {}).get(name, kind.views)
     parser.add_function(found, ("encoder",), f"{found.__name__}: its own flags")
+    parser.add_function(kind.open, list(inspect.signature(kind.open).parameters)[:2], "its data")
     parser.add_function(preset, ("size",), "its views", "views.")
     parser.add_function(kind.encoder, ("name", "image_size", "form"), "its encoder", "network.")
     return pretrain, parser
