@@ -25,6 +25,7 @@ from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
 from unlabeled.data.temporal_graphs import open_snapshots
 from unlabeled.data.temporal_graphs.form import snapshot_form, snapshot_form_from
+from unlabeled.encoders.graphs.picturing import pictured
 from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 
@@ -51,6 +52,7 @@ class Modality:
         default_encoder: size to a name.
         raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
+        inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
         whole: where an encoder sees all samples at once (the nodes of a graph): (encoder, samples) to a table of
             representations. A batch that is larger than the data is then all of it.
     """
@@ -70,6 +72,7 @@ class Modality:
     default_encoder: Callable[[Any], str]
     raw: Callable[[Any], Callable[[Any], np.ndarray]]
     thumbnail: Callable[[Any, int], np.ndarray]
+    inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
     whole: Callable[[nn.Module, Any], Rows] | None = None
 
 
@@ -139,6 +142,7 @@ MODALITIES = {
         default_encoder=unlabeled.encoders.images.default_name,
         raw=lambda size: raw_pixels,
         thumbnail=small_picture,
+        inside=lambda encoder, sample, side: [],
     ),
     "graphs": Modality(
         open=open_graphs,
@@ -156,6 +160,7 @@ MODALITIES = {
         default_encoder=lambda form: "diffpool",
         raw=node_counts,
         thumbnail=draw,
+        inside=pictured,
     ),
     "temporal_graphs": Modality(
         open=open_snapshots,
@@ -173,6 +178,7 @@ MODALITIES = {
         default_encoder=lambda form: "self_attention",
         raw=lambda form: same,
         thumbnail=unlabeled.views.temporal_graphs.activity_bars,
+        inside=lambda encoder, sample, side: [],
         whole=unlabeled.encoders.temporal_graphs.node_rows,
     ),
 }

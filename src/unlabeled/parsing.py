@@ -86,10 +86,14 @@ class Parser(jsonargparse.ArgumentParser):
             flag = f"--{wrong[1]}".replace("_", "-")
             return f"{flag} takes {_in_words(self.hints[wrong[1]])}, got {wrong[2]}."
         unknown = re.match(r"[Uu]nrecognized arguments: (.*)$", problem)
-        if unknown and (named := unknown[1].split()[0]).startswith("-"):
-            flags = [f"--{name}".replace("_", "-") for name in self.hints]
-            near = get_close_matches(named.partition("=")[0], flags, 2)
-            return f"there is no flag {named} here; " + (f"is it {' or '.join(near)}?" if near else "see --help.")
+        if unknown:
+            word = unknown[1].split()[0]
+            if word.startswith("-"):
+                flags = [f"--{name}".replace("_", "-") for name in self.hints]
+                near = get_close_matches(word.partition("=")[0], flags, 2)
+                return f"there is no flag {word} here; " + (f"is it {' or '.join(near)}?" if near else "see --help.")
+            on = "; a flag that is off by default is switched on by its name alone" if word in ("true", "false") else ""
+            return f"{word!r} is a word too many{on}."
         return problem
 
 

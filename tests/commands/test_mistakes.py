@@ -115,6 +115,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         lambda w: [*TRAIN, w / "digits.npz", "--views.colour-strength=1"],
         "there is no flag --views.colour-strength=1 here; is it --views.color-strength",
     ),
+    "a value for what takes none": (
+        lambda w: [*TRAIN, w / "digits.npz", "--linear-probe", "true"],
+        "'true' is a word too many; a flag that is off by default is switched on by its name alone.",
+    ),
     "one sample a part": (
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "2", "--accumulate", "2"],
         "leaves one sample a part",

@@ -196,6 +196,45 @@ def test_samples_are_labelled_before_the_first_step_and_as_scheduled(tmp_path: P
     assert all(line["size_entropy"] > 0.9 and line["clusters_used"] == 10 for line in lines)
 
 
+def test_one_cluster_has_all_samples_and_no_loss(tmp_path: Path) -> None:
+    one = session(SeLa, tmp_path / "run", steps=2, clusters=1)
+    one.train()
+    assert not one.loop.method.labels.any() and [line["loss"] for line in one.run.metrics()] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("assignment", ["kmeans", "argmax"])
+def test_other_assignments_train_and_label(assignment: Any, tmp_path: Path) -> None:
+    """Labels of k-means are those of its clusters; nothing is left to balance new samples by."""
+    one = session(SeLa, tmp_path / "run", steps=3, clusters=6, heads=2, assignment=assignment, **STILL)
+    method, features = one.loop.method, features_of(one)
+    method.relabel(0)
+    if assignment == "kmeans":
+        unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+        for labels in method.labels.numpy():
+            centres = np.stack([unit[labels == cluster].sum(0) for cluster in range(6)])
+            near = unit @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T
+            assert (near.argmax(1) == labels).mean() > 0.95, "every sample is with its nearest centre"
+        assert not torch.equal(*method.labels), "each head draws its own start"
+    one.train()
+    assert not method.balance.any() and one.run.metrics()[-1]["relabellings"] == 4
+
+
+def test_the_transport_in_float64_and_on_the_cpu_gives_the_labels_of_float32(tmp_path: Path) -> None:
+    found = []
+    for number, options in enumerate(({}, {"solver_precision": "float64", "solver_device": "cpu"})):
+        method = session(SeLa, tmp_path / str(number), clusters=6, tolerance=1e-5, **STILL, **options).loop.method
+        seen: list[torch.dtype] = []
+        assign = method.assign
+        method.assign = lambda task, assign=assign, seen=seen: (
+            seen.append(next(iter(task.logits)).dtype),
+            assign(task),
+        )[1]
+        method.relabel(0)
+        found.append((method.labels, seen))
+    assert torch.equal(found[0][0], found[1][0])
+    assert [seen for _, seen in found] == [[torch.float32], [torch.float64]]
+
+
 def test_without_relabelling_the_random_labels_stay(tmp_path: Path) -> None:
     one = session(SeLa, tmp_path / "run", relabellings=0)
     labels = one.loop.method.labels.clone()
@@ -300,6 +339,12 @@ def test_another_runs_labels_are_learnt_as_they_are(tmp_path: Path) -> None:
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_a_number_of_clusters_that_the_labels_do_not_have_is_refused(tmp_path: Path) -> None:
+    session(SeLa, tmp_path / "first", steps=1, clusters=6).train()
+    with pytest.raises(UserError, match="has 6 clusters; leave --clusters 5 out"):
+        session(SeLa, tmp_path / "run", labels_from=str(tmp_path / "first"), clusters=5)
+
+
 def test_labels_of_other_data_or_of_none_are_refused(tmp_path: Path) -> None:
     from battery.hooks import Plain
 
@@ -324,6 +369,7 @@ def test_labels_of_other_data_or_of_none_are_refused(tmp_path: Path) -> None:
         ({"relabellings": -1}, "at least 0"),
         ({"marginals": (1.0, 1.0)}, "each of the 10 clusters"),
         ({"marginals": (0.0,) * 10}, "above 0"),
+        ({"marginals": (0.5, 0.3), "clusters": 2}, "of sum 1 or whole numbers, got 2 of sum 0.8"),
         ({"warmup": 2.0}, "within 0 and 1"),
         ({"weight_decay": -1.0}, "no less than 0"),
     ],

@@ -56,10 +56,10 @@ def test_a_recipe_without_a_grid_is_one_cell() -> None:
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
     """All flags exist and are within their ranges, and no two cells share a file."""
+    from battery.small import WORLDS
     from unlabeled import methods
     from unlabeled.commands.evaluate import PROTOCOLS
     from unlabeled.commands.pretrain import pretrain
-    from unlabeled.encoders.images import image_encoder
     from unlabeled.training.settings import completed
 
     recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -70,10 +70,13 @@ def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
     common = set(pretrain.__annotations__)
     for cell in made:
         flags = dict(cell.recipe["pretrain"])
-        method, size = methods.find(flags["method"]), flags.get("image_size", 32)
+        world = WORLDS["graphs" if "/graphs/" in flags["data"] else "images"]
+        form = world.kind.size(world.kind.open(world.data(16), None))
+        method, size = methods.find(flags["method"]), flags.get("image_size", 32 if world.kind.sized else form)
         own = {name: value for name, value in flags.items() if name not in common}
-        method(encoder=image_encoder("small_resnet", 8), **completed(method, "--", own, "encoder"))
-        preset = method.views["images"]
+        method(encoder=world.fresh(form), **completed(method, "--", own, "encoder"))
+        completed(world.kind.encoder, "--network.", flags.get("network", {}), "name", "image_size", "form")
+        preset = getattr(method, "views", {}).get(world.modality, world.kind.views)
         preset(size=size, **completed(preset, "--views.", flags.get("views", {}), "size"))
         for name, options in cell.recipe["evaluate"].items():
             arguments = dict(options or {})

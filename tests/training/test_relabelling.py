@@ -1,5 +1,7 @@
 """Times of relabelling against the official loop written out; assignments against NumPy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,9 @@ from unlabeled.training.relabelling import (
     RELABEL_HEADS,
     RELABEL_SCHEDULES,
     HeadLogits,
+    Task,
     argmax,
+    by_kmeans,
     evenly,
     quadratic,
     random_balanced,
@@ -65,6 +69,13 @@ def head() -> HeadLogits:
     return HeadLogits(torch.randn(90, 7), torch.randn(5, 7), torch.randn(5))
 
 
+def task(head: HeadLogits, **others: Any) -> Task:
+    """Ninety samples whose labels so far are 0, 1, ..., 4, 0, ..."""
+    asked = {"strength": 3.0, "marginals": None, "tolerance": 1e-3, "start": torch.zeros(5)}
+    asked |= {"places": torch.arange(90), "before": torch.arange(90) % 5, "rng": np.random.default_rng(0)}
+    return Task(head, **(asked | others))
+
+
 def test_logits_are_those_of_the_head_in_pieces_and_at_once(head: HeadLogits, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = head.features.double().numpy() @ head.weight.double().numpy().T + head.bias.double().numpy()
     held = head.held()
@@ -88,19 +99,19 @@ def sinkhorn(logits: np.ndarray, strength: float) -> np.ndarray:
 
 def test_transport_is_the_official_loop_in_pieces_too(head: HeadLogits, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = sinkhorn(torch.cat(list(head)).double().numpy(), 3.0)
-    found = transport(head, 3.0, None, 1e-9, torch.zeros(5))
+    found = transport(task(head, tolerance=1e-9))
     assert found.labels.tolist() == expected.tolist()
-    assert found.labels.tolist() != argmax(head, 3.0, None, 1e-9, torch.zeros(5)).labels.tolist()
+    assert found.labels.tolist() != argmax(task(head)).labels.tolist()
     monkeypatch.setattr(relabelling, "ENTRIES", 400)
-    pieces = transport(head, 3.0, None, 1e-9, torch.zeros(5))
+    pieces = transport(task(head, tolerance=1e-9))
     assert torch.equal(pieces.labels, found.labels)
     torch.testing.assert_close(pieces.bias, found.bias, atol=1e-6, rtol=0)
-    warm = transport(head, 3.0, None, 1e-6, found.bias)
+    warm = transport(task(head, tolerance=1e-6, start=found.bias))
     assert warm.passes < found.passes and torch.equal(warm.labels, found.labels)
 
 
 def test_argmax_is_numpys(head: HeadLogits) -> None:
-    found = argmax(head, 25.0, None, 1e-3, torch.ones(5))
+    found = argmax(task(head, start=torch.ones(5)))
     assert found.labels.tolist() == torch.cat(list(head)).numpy().argmax(1).tolist()
     assert not found.bias.any(), "nothing balances"
     for marginals, shares in (
@@ -108,8 +119,31 @@ def test_argmax_is_numpys(head: HeadLogits) -> None:
         (torch.tensor([4.0, 1, 1, 1, 1]), np.array([4, 1, 1, 1, 1]) / 8),
     ):
         sizes = np.bincount(found.labels.numpy(), minlength=5) / 90
-        error = argmax(head, 25.0, marginals, 1e-3, torch.ones(5)).marginal_error
+        error = argmax(task(head, marginals=marginals)).marginal_error
         assert error == pytest.approx(np.abs(sizes / shares - 1).max())
+
+
+def test_logits_are_made_in_the_type_of_the_weights(head: HeadLogits) -> None:
+    double = HeadLogits(head.features, head.weight.double(), head.bias.double())
+    expected = head.features.double().numpy() @ head.weight.double().numpy().T + head.bias.double().numpy()
+    (found,) = list(double)
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-14, atol=1e-14)
+
+
+def test_kmeans_finds_the_groups_and_keeps_their_names() -> None:
+    """Five groups in different directions: found whatever the head says, under the names that most of each had."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 5, 90)
+    features = torch.from_numpy(np.eye(7)[group] + 0.05 * rng.standard_normal((90, 7))).float()
+    names = np.array([3, 0, 4, 1, 2])
+    before = torch.from_numpy(np.where(np.arange(90) % 3 > 0, names[group], rng.integers(0, 5, 90)))
+    one = task(HeadLogits(features, torch.randn(5, 7), torch.randn(5)), before=before, start=torch.ones(5))
+    found = by_kmeans(one)
+    assert found.labels.tolist() == names[group].tolist() and found.labels.dtype == torch.int64
+    assert not found.bias.any() and found.passes == 1
+    sizes = np.bincount(group) / 90
+    assert found.marginal_error == pytest.approx(np.abs(5 * sizes - 1).max())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def view(level: int, place: int = 0, size: int = 32) -> np.ndarray:
     return images.sela(size, level).view(PHOTOGRAPH, chance.generator(0, chance.VIEWS, place))
 
 
-@pytest.mark.parametrize("level", range(5))
+@pytest.mark.parametrize("level", range(6))
 def test_every_level_gives_one_view_in_its_range(level: int) -> None:
     preset = images.sela(96, level)
     out = view(level, size=96)
@@ -37,21 +37,23 @@ def test_the_centre_and_its_flip() -> None:
     assert set(kinds) == {0, 1} and 10 < sum(kinds) < 30
 
 
-def test_level_two_crops_the_resized_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_levels_two_and_five_crop_the_resized_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
     crop = presets.random_resized_crop
     monkeypatch.setattr(
         presets, "random_resized_crop", lambda image, *rest: (seen.append(image.shape), crop(image, *rest))[1]
     )
-    view(2, size=224)
-    view(3, size=224)
-    assert seen == [(256, round(640 * 256 / 427), 3), PHOTOGRAPH.shape]
+    for level in (2, 5, 3):
+        view(level, size=224)
+    assert seen == [(256, round(640 * 256 / 427), 3)] * 2 + [PHOTOGRAPH.shape]
     assert images.sela(224, 2).at_least == 256 and images.sela(224, 3).at_least == int(np.ceil(224 / 0.08**0.5))
 
 
-def test_level_three_is_grey_sometimes_and_always_jittered_by_official_strengths(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("level", "grey_first"), [(3, True), (5, False)])
+def test_grey_sometimes_and_always_jittered_by_official_strengths(
+    level: int, grey_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """ImageNet's are grey before the jitter, CIFAR's after it."""
     done: list[list[Any]] = []
 
     def spy(name: str) -> Any:
@@ -67,10 +69,25 @@ def test_level_three_is_grey_sometimes_and_always_jittered_by_official_strengths
         monkeypatch.setattr(presets, name, spy(name))
     for place in range(200):
         done.append([])
-        view(3, place)
-    coloured = ["jitter", (0.4, 0.4, 0.4, 0.4), "horizontal_flip"]
-    assert all(each in (coloured, ["grey", *coloured]) for each in done)
-    assert 20 <= sum(each[0] == "grey" for each in done) <= 60
+        view(level, place)
+    jitter, flip = ["jitter", (0.4, 0.4, 0.4, 0.4)], ["horizontal_flip"]
+    greyed = ["grey", *jitter, *flip] if grey_first else [*jitter, "grey", *flip]
+    assert all(each in ([*jitter, *flip], greyed) for each in done)
+    assert 20 <= sum("grey" in each for each in done) <= 60
+
+
+def test_the_area_of_crops_is_the_one_asked_for_and_by_default_the_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[float, float]] = []
+    crop = presets.random_resized_crop
+    monkeypatch.setattr(
+        presets,
+        "random_resized_crop",
+        lambda image, rng, size, area: (seen.append(area), crop(image, rng, size, area))[1],
+    )
+    for level in (2, 3, 5):
+        for area in (None, (0.5, 0.9)):
+            images.sela(32, level, area).view(PHOTOGRAPH, np.random.default_rng(0))
+    assert seen == [(0.08, 1.0), (0.5, 0.9), (0.08, 1.0), (0.5, 0.9), (0.2, 1.0), (0.5, 0.9)]
 
 
 def test_level_four_is_simclrs_list() -> None:
@@ -92,7 +109,7 @@ def test_turned_views_are_one_view_and_its_turns() -> None:
     np.testing.assert_array_equal(joined[3].numpy(), made[3].transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("arguments", [{"level": 5}, {"level": -1}, {"crop_area": (0.5, 0.1)}, {"crop_area": (0, 1)}])
+@pytest.mark.parametrize("arguments", [{"level": 6}, {"level": -1}, {"crop_area": (0.5, 0.1)}, {"crop_area": (0, 1)}])
 def test_mistakes(arguments: dict[str, Any]) -> None:
     for preset in (images.sela, images.rotations):
         with pytest.raises(ValueError, match="takes"):

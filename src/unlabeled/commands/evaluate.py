@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unlabeled.commands.fitted import finetune, linear_sgd
+from unlabeled.commands.graph_classification import graph_classification
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 from unlabeled.commands.learnt_labels import labels as learnt_labels
@@ -228,6 +229,7 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy | LinkPredicted]] = {
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
+    "graph-classification": graph_classification,
     "probes": probes,
     "labels": learnt_labels,
     "link-prediction": link_prediction,
@@ -236,7 +238,7 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy | LinkPredicted]] = {
 """Protocol to function."""
 
 
-def evaluate(protocol: str, run: PathText, **options: Any) -> Evaluated | Healthy | LinkPredicted:
+def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy | LinkPredicted:
     """Evaluate a run by `protocol`, a name in `PROTOCOLS` (`_` for `-` is understood); `options` are its arguments.
 
     Raises:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from unlabeled import chance, methods
+from unlabeled.distributed import collect
 from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
@@ -76,6 +77,22 @@ class Encoder:
             return Extracted(block.views, block.ids, [])
         views = self.view if views is None else views
         return extract(self._encode, samples, views, max(1, 2 * self.batch // max(2, views.count)), seed)
+
+    def diagnosed(self, samples: Any) -> dict[str, float]:
+        """Figures of the encoder's own about its inner working, means over samples; nothing where it has none."""
+        network: Any = getattr(self.module, "encoder", self.module)
+        if not hasattr(network, "diagnosed"):
+            return {}
+        device, names = next(self.module.parameters()).device, dict[str, None]()
+
+        def figures(batch: Any) -> torch.Tensor:
+            found = network.diagnosed(batch.to(device))
+            names.update(dict.fromkeys(found))
+            return torch.stack(list(found.values()), 1)
+
+        means = extract(figures, samples, self.view, self.batch, show=False).views[0].mean(0)
+        told = next(each for each in collect(list(names)) if each)  # a process may have had no sample
+        return dict(zip(told, means.tolist(), strict=True))
 
     def projected(self, rows: np.ndarray) -> np.ndarray:
         """Rows of the encoder's output, float32 (N, D), as they come out of the head, float32 (N, P)."""

@@ -143,6 +143,7 @@ def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:
         plain=encoder.view,
         thumbnail=encoder.modality.thumbnail,
         side=encoder.modality.side(encoder.size),
+        inside=partial(encoder.modality.inside, getattr(encoder.module, "encoder", encoder.module)),
         seed=folder.config()["seed"],
     )
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from unlabeled import chance
 from unlabeled.distributed import collect_rows
 from unlabeled.errors import UserError
 from unlabeled.training.heads import width_of
@@ -25,6 +26,7 @@ from unlabeled.training.relabelling import (
     HeadLogits,
     RelabelHeads,
     RelabelSchedule,
+    Task,
     random_balanced,
     sizes_entropy,
     steps_of,
@@ -54,10 +56,13 @@ class SeLa(nn.Module):
             3000 of ImageNet and 128 of CIFAR).
         heads: T.
         strength: lambda of the transport, above 0; the paper's 25, and 10 on small pictures.
-        marginals: K shares of the samples that the clusters get; equal ones by default.
+        marginals: K shares of the samples that the clusters get, of sum 1, or whole numbers in their proportion; equal
+            ones by default.
         tolerance: largest relative error of a cluster's share at which the transport is solved.
-        assignment: transport, or argmax: the classifier's own prediction, without the constraint that keeps clusters
-            from collapsing.
+        solver_precision: of the transport; float64 is official, and float32 in logarithms gives the same labels.
+        solver_device: where the transport is solved: auto is the network's device, cpu saves a GPU's memory.
+        assignment: transport; kmeans of the representations, which the paper compares it with; or argmax: the
+            classifier's own prediction, without the constraint that keeps clusters from collapsing.
         relabellings: how often in the whole run, the last of which falls past its end; 0 keeps random labels.
         relabel_schedule: quadratic (ever more seldom) or linear; both begin before the first step.
         relabel_heads: all each time, or one after the other.
@@ -87,6 +92,8 @@ class SeLa(nn.Module):
         strength: float = 25.0,
         marginals: tuple[float, ...] = (),
         tolerance: float = 1e-3,
+        solver_precision: Literal["float32", "float64"] = "float32",
+        solver_device: Literal["auto", "cpu"] = "auto",
         assignment: Assignment = "transport",
         relabellings: int = 100,
         relabel_schedule: RelabelSchedule = "quadratic",
@@ -110,6 +117,8 @@ class SeLa(nn.Module):
         self.encoder, self.width = encoder, width_of(encoder)
         self.asked, self.heads, self.strength, self.tolerance = clusters, heads, strength, tolerance
         self.marginals = torch.tensor(marginals, dtype=torch.float64) if len(marginals) else None
+        self.solver_type = {"float32": torch.float32, "float64": torch.float64}[solver_precision]
+        self.solver_device = None if solver_device == "auto" else torch.device("cpu")
         self.assign, self.relabellings = ASSIGNMENTS[assignment], relabellings
         self.times, self.chosen = RELABEL_SCHEDULES[relabel_schedule], RELABEL_HEADS[relabel_heads]
         self.in_training, self.plain = relabel_mode == "train", relabel_views == "plain"
@@ -127,13 +136,18 @@ class SeLa(nn.Module):
             UserError: more clusters than samples, marginals of another number, or labels of other data.
         """
         if self.labels_from is not None:
-            labels, self.asked = labels_of(self.labels_from, samples)
-            self.heads, self.relabellings = len(labels), 0
+            labels, clusters = labels_of(self.labels_from, samples)
+            if self.asked not in (None, clusters):
+                raise UserError(f"--labels-from has {clusters} clusters; leave --clusters {self.asked} out.")
+            self.heads, self.relabellings, self.asked = len(labels), 0, clusters
         self.clusters = clusters = default_clusters(len(samples)) if self.asked is None else self.asked
         if clusters > len(samples):
             raise UserError(f"--clusters {clusters} is more than the {len(samples)} samples of the data; lower it.")
-        if self.marginals is not None and (len(self.marginals) != clusters or not (self.marginals > 0).all()):
-            raise UserError(f"--marginals takes a share above 0 for each of the {clusters} clusters.")
+        if self.marginals is not None and not _are_shares(self.marginals, clusters):
+            raise UserError(
+                f"--marginals takes a share above 0 for each of the {clusters} clusters, of sum 1 or whole numbers, "
+                f"got {len(self.marginals)} of sum {float(self.marginals.sum()):g}."
+            )
         if self.labels_from is None:
             labels = random_balanced(len(samples), clusters, self.heads)
         self.register_buffer("labels", labels)
@@ -175,14 +189,27 @@ class SeLa(nn.Module):
             number: of the relabelling, from 0: which draws the views have, and whose turn it is.
         """
         with self._mode():
-            features, places = self.passes.rows(self.encoder, number, self.plain, "labelling")
-        places = torch.cat(collect_rows(places)).to(self.labels.device)
-        weights, biases = self.classifiers.weight, self.classifiers.bias
+            features, own = self.passes.rows(self.encoder, number, self.plain, "labelling")
+        own = own.to(self.labels.device)
+        places = torch.cat(collect_rows(own))
+        where = self.solver_device or self.labels.device
+        weights, biases = (each.to(where, self.solver_type) for each in self.classifiers.parameters())
         figures = []
         for head in self.chosen(number, self.heads):
             rows = slice(head * self.clusters, (head + 1) * self.clusters)
             logits = HeadLogits(features, weights[rows], biases[rows])
-            found = self.assign(logits, self.strength, self.marginals, self.tolerance, self.balance[head])
+            rng = chance.generator(self.passes.seed, chance.PASS, number, head)
+            task = Task(
+                logits,
+                own,
+                self.labels[head, own],
+                self.strength,
+                self.marginals,
+                self.tolerance,
+                self.balance[head],
+                rng,
+            )
+            found = self.assign(task)
             labels = torch.cat(collect_rows(found.labels)).to(places.device)
             changed = (self.labels[head, places] != labels).double().mean().item()
             self.labels[head, places] = labels
@@ -215,6 +242,14 @@ class SeLa(nn.Module):
         shape = (self.heads, self.clusters)
         weight, bias = self.classifiers.weight.reshape(*shape, -1), self.classifiers.bias.reshape(shape)
         return Labeller(weight, bias, self.balance, self.strength)
+
+
+def _are_shares(marginals: Tensor, clusters: int) -> bool:
+    """Whether they are what `balanced_assignment` takes."""
+    whole = bool((marginals == marginals.round()).all())
+    return (
+        len(marginals) == clusters and bool((marginals > 0).all()) and (whole or abs(float(marginals.sum()) - 1) < 1e-4)
+    )
 
 
 def default_clusters(samples: int) -> int:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import linear
 
 from unlabeled.distributed import total
+from unlabeled.metrics.contingency import contingency
+from unlabeled.metrics.kmeans import kmeans
+from unlabeled.metrics.neighbours import normalise
 from unlabeled.objectives import BalancedAssignment, balanced_assignment
 
 # --- when -----------------------------------------------------------------------------------------------------------
@@ -74,7 +79,7 @@ def steps_of(times: Sequence[float], per_epoch: int, steps: int) -> dict[int, in
 
 # --- how ------------------------------------------------------------------------------------------------------------
 
-Assignment = Literal["transport", "argmax"]
+Assignment = Literal["transport", "kmeans", "argmax"]
 
 ENTRIES = 2**27
 """Of a head's logits that are held at once, and as many exponentials (half a gigabyte each); more logits are made anew
@@ -87,7 +92,7 @@ class HeadLogits:
 
     Args:
         features: (N, D), on any device.
-        weight: (K, D), on the device to compute on.
+        weight: (K, D), on the device and of the type to compute in.
         bias: (K,).
     """
 
@@ -98,7 +103,7 @@ class HeadLogits:
     def __iter__(self) -> Iterator[Tensor]:
         rows = max(1, ENTRIES // 8 // len(self.weight))
         for start in range(0, len(self.features), rows):
-            features = self.features[start : start + rows].to(self.weight.device)
+            features = self.features[start : start + rows].to(self.weight)
             yield linear(features, self.weight, self.bias)  # (rows, K)
 
     def held(self) -> "Tensor | HeadLogits":
@@ -108,29 +113,69 @@ class HeadLogits:
         return torch.cat(list(self))
 
 
-def transport(
-    logits: HeadLogits, strength: float, marginals: Tensor | None, tolerance: float, start: Tensor
-) -> BalancedAssignment:
+@dataclass(frozen=True)
+class Task:
+    """The samples of this process, to be labelled anew for one head.
+
+    Args:
+        logits: of the head, (N, K).
+        places: of the samples in the data, int64 (N,).
+        before: their labels so far, int64 (N,).
+        strength: lambda of the transport.
+        marginals: shares of the clusters, (K,), or None for equal ones.
+        tolerance: largest relative error of a share.
+        start: the bias of the last time, (K,).
+        rng: the same on every process.
+    """
+
+    logits: HeadLogits
+    places: Tensor
+    before: Tensor
+    strength: float
+    marginals: Tensor | None
+    tolerance: float
+    start: Tensor
+    rng: np.random.Generator
+
+
+def transport(task: Task) -> BalancedAssignment:
     """Labels that fill given shares: `balanced_assignment`, beginning with the bias of the last time."""
-    return balanced_assignment(logits.held(), strength, marginals, tolerance, start, kernel_memory=4 * ENTRIES)
+    logits, memory = task.logits.held(), 4 * ENTRIES
+    return balanced_assignment(logits, task.strength, task.marginals, task.tolerance, task.start, kernel_memory=memory)
 
 
-def argmax(
-    logits: HeadLogits, strength: float, marginals: Tensor | None, tolerance: float, start: Tensor
-) -> BalancedAssignment:
-    """The head's own prediction, without any constraint: what collapses. Its error is that of the clusters' sizes."""
-    labels = torch.cat([each.argmax(1).cpu() for each in logits])
-    sizes = total(torch.bincount(labels, minlength=len(start))).double()
-    asked = torch.ones(len(start)) if marginals is None else marginals
+def by_kmeans(task: Task) -> BalancedAssignment:
+    """Clusters of the representations themselves, by spherical k-means: what the paper compares the transport with.
+
+    A cluster takes the name with which most labels stay as they were (Hungarian assignment), so that the head, which
+    is not made anew, goes on.
+    """
+    clusters = len(task.start)
+    rows, places = normalise(task.logits.features.cpu().numpy()), task.places.cpu().numpy()
+    found = kmeans(rows, places, clusters, task.rng, restarts=1).nearest(rows)
+    table = contingency(found, task.before.cpu().numpy(), clusters, clusters)
+    _, names = linear_sum_assignment(table, maximize=True)
+    return _unbalanced(torch.from_numpy(names[found]), task)
+
+
+def argmax(task: Task) -> BalancedAssignment:
+    """The head's own prediction, without any constraint: what collapses."""
+    return _unbalanced(torch.cat([each.argmax(1).cpu() for each in task.logits]), task)
+
+
+def _unbalanced(labels: Tensor, task: Task) -> BalancedAssignment:
+    """Labels that nothing balances; their error is that of the clusters' sizes."""
+    sizes = total(torch.bincount(labels, minlength=len(task.start))).double()
+    asked = torch.ones(len(task.start)) if task.marginals is None else task.marginals
     error = (sizes / sizes.sum() / (asked / asked.sum()) - 1).abs().max()
-    return BalancedAssignment(labels, torch.zeros_like(start), float(error), 1)
+    return BalancedAssignment(labels, torch.zeros_like(task.start), float(error), 1)
 
 
-ASSIGNMENTS: dict[str, Callable[[HeadLogits, float, Tensor | None, float, Tensor], BalancedAssignment]] = {
+ASSIGNMENTS: dict[Assignment, Callable[[Task], BalancedAssignment]] = {
     "transport": transport,
+    "kmeans": by_kmeans,
     "argmax": argmax,
 }
-"""(logits, strength, marginals, tolerance, bias of the last time) -> labels of this process's rows."""
 
 
 def sizes_entropy(labels: Tensor, clusters: int) -> tuple[float, int]:

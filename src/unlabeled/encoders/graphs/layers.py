@@ -87,16 +87,25 @@ CONVOLUTIONS: dict[str, Callable[[int, int, AggregationName, bool, bool], nn.Mod
 """Name to (width, output, aggregation, own, bias) -> a layer."""
 
 
-class RowNorm(nn.BatchNorm1d):
+class RowNorm(nn.Module):
     """Batch norm over features, of all rows there are: (n, F) nodes, or (B, C, F) clusters.
 
     The official code makes a new norm over node positions at each call, never learnt, padding included; this one is
-    registered, has averages for evaluation, and sees rows that exist only.
+    registered, has averages for evaluation, and sees rows that exist only. It holds a norm and is none itself, so that
+    one over all processes can take that one's place.
+
+    Args:
+        width: F.
     """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(..., F) to (..., F)."""
-        return super().forward(rows.reshape(-1, rows.shape[-1])).view(rows.shape)
+        found: Tensor = self.norm(rows.reshape(-1, rows.shape[-1])).view(rows.shape)
+        return found
 
 
 class Block(nn.Module):

@@ -20,53 +20,63 @@ from unlabeled.views.images.presets import plain, simclr
 
 JITTER = (0.4, 0.4, 0.4, 0.4)
 """Brightness, contrast, saturation and hue: SimCLR's at half strength, but for the hue, which has four times that."""
+CROP_AREA, CIFAR_CROP_AREA = (0.08, 1.0), (0.2, 1.0)
 
 
-def sela(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08, 1.0)) -> ImageViews:
-    """SeLa's one view, by the levels of its official code (`data.py`).
+def sela(size: int, level: int = 3, crop_area: tuple[float, float] | None = None) -> ImageViews:
+    """SeLa's one view, by the levels of its official code (`data.py`, `cifar.py`).
 
         0  the centre, as in evaluation
         1  the centre; flip
         2  resized as for the centre; random crop, flip
         3  random crop; grey 0.2; then jitter 0.4 with hue 0.4, always; flip
         4  SimCLR's list ("Aug++", the models of August 2020): random crop, flip, jitter 0.8, grey 0.2, blur
+        5  that of CIFAR: resized as for the centre; random crop; jitter as in 3, always; then grey 0.2; flip
 
     Args:
         size: side of a view in pixels, at least 1.
-        level: 0 to 4.
-        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1]; levels 2 to 4.
+        level: 0 to 5.
+        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1], in levels 2 to 5;
+            by default 0.08 to 1, and 0.2 to 1 in level 5.
 
     Raises:
         ValueError: a number outside its range.
     """
-    if level not in range(5):
-        raise ValueError(f"level takes a whole number from 0 to 4, got {level}")
-    listed = simclr(size, crop_area)  # which looks at `crop_area` for all of them
-    if level == 4:
-        return replace(listed, count=1)
+    if level not in range(6):
+        raise ValueError(f"level takes a whole number from 0 to 5, got {level}")
+    area = crop_area or (CIFAR_CROP_AREA if level == 5 else CROP_AREA)
+    listed = replace(simclr(size, area), count=1)  # SimCLR's looks at the area for all of them
     whole = plain(size)
 
     def centre(image: np.ndarray, rng: Generator) -> Picture:
         return horizontal_flip(whole.view(image, rng), rng)
 
+    def part(image: np.ndarray, rng: Generator) -> np.ndarray:
+        return random_resized_crop(resize_shorter(image, whole.at_least), rng, size, area)
+
     def cropped(image: np.ndarray, rng: Generator) -> Picture:
-        part = random_resized_crop(resize_shorter(image, whole.at_least), rng, size, crop_area)
-        return horizontal_flip(to_float(part), rng)
+        return horizontal_flip(to_float(part(image, rng)), rng)
 
     def coloured(image: np.ndarray, rng: Generator) -> Picture:
-        out = to_float(random_resized_crop(image, rng, size, crop_area))
+        out = to_float(random_resized_crop(image, rng, size, area))
         return horizontal_flip(jitter(grey(out, rng) if rng.random() < 0.2 else out, rng, JITTER), rng)
+
+    def of_cifar(image: np.ndarray, rng: Generator) -> Picture:
+        out = jitter(to_float(part(image, rng)), rng, JITTER)
+        return horizontal_flip(grey(out, rng) if rng.random() < 0.2 else out, rng)
 
     levels = (
         whole,
         replace(whole, view=centre),
         replace(whole, view=cropped),
-        replace(listed, count=1, view=coloured),
+        replace(listed, view=coloured),
+        listed,
+        replace(whole, view=of_cifar),
     )
     return levels[level]
 
 
-def rotations(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08, 1.0)) -> ViewsTogether:
+def rotations(size: int, level: int = 3, crop_area: tuple[float, float] | None = None) -> ViewsTogether:
     """Four views: what `sela` makes of a picture, turned by 0, 90, 180 and 270 degrees against the clock.
 
     The view's number is what is to be predicted (Gidaris, Singh, Komodakis: Unsupervised representation learning by
@@ -74,8 +84,9 @@ def rotations(size: int, level: int = 3, crop_area: tuple[float, float] = (0.08,
 
     Args:
         size: side of a view in pixels, at least 1.
-        level: 0 to 4, of `sela`.
-        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1]; levels 2 to 4.
+        level: 0 to 5, of `sela`.
+        crop_area: smallest and largest share of the picture's area that a crop keeps, within (0, 1], in levels 2 to 5;
+            by default 0.08 to 1, and 0.2 to 1 in level 5.
 
     Raises:
         ValueError: a number outside its range.
