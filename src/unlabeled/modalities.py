@@ -177,7 +177,7 @@ MODALITIES = {
         encoder=unlabeled.encoders.temporal_graphs.temporal_encoder,
         default_encoder=lambda form: "self_attention",
         raw=lambda form: same,
-        thumbnail=lambda activity, side: np.zeros((side, side, 3), np.uint8),
+        thumbnail=unlabeled.views.temporal_graphs.activity_bars,
         inside=lambda encoder, sample, side: [],
         whole=unlabeled.encoders.temporal_graphs.node_rows,
     ),

@@ -72,6 +72,11 @@ def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_pat
     assert (seen.modality, seen.samples, len(seen.skipped)) == ("temporal_graphs", 18, 1)
 
 
+def test_an_encoder_of_nodes_is_not_exported(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="its own nodes alone"):
+        unlabeled.export(trained, format="safetensors", out=tmp_path / "x.safetensors")
+
+
 def test_nodes_are_classified_beside_what_knows_no_structure(trained: Path, tmp_path: Path) -> None:
     rows = [f"{name},{'first' if number < 9 else 'last'}" for number, name in enumerate(southern_women().names)]
     (tmp_path / "labels.csv").write_text("\n".join(["node,label", *rows]), encoding="utf-8")

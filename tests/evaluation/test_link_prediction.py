@@ -8,7 +8,6 @@ from typing import Any
 import networkx
 import numpy as np
 import pytest
-import torch
 from scipy.stats import chisquare
 from sklearn.metrics import roc_auc_score
 
@@ -134,7 +133,7 @@ def test_simple_scores_are_those_of_networkx() -> None:
 
 
 def epoch(number: int, rows: np.ndarray, loss: float = 0.0) -> Epoch:
-    return Epoch(number, loss, rows, torch.zeros(1))
+    return Epoch(number, loss, rows)
 
 
 def one_question() -> Question:

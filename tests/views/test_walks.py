@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
-from unlabeled.views.temporal_graphs import Negatives, contexts, nodes, walks
+from unlabeled.views.temporal_graphs import Negatives, activity_bars, contexts, nodes, walks
 from unlabeled.views.temporal_graphs.walks import Adjacency, _pairs, without_replacement
 
 
@@ -106,6 +106,13 @@ def test_chance_decides_walks_alone(seed: int) -> None:
     )
     assert (one.node == again.node).all() and (one.risen == again.risen).all()
     assert len(one.node) != len(other.node) or (one.node != other.node).any()
+
+
+def test_a_node_is_shown_as_bars() -> None:
+    picture = activity_bars(np.array([0.0, 1.0, 2.0]), 6)
+    dark = (picture[..., 0] < 128).sum(0)
+    assert picture.shape == (6, 6, 3) and dark.tolist() == [0, 0, 3, 3, 6, 6] and not (picture[0, :4] < 128).any()
+    assert (activity_bars(np.zeros(3), 4) == 255).all()
 
 
 def test_a_node_is_its_number() -> None:

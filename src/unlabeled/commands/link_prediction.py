@@ -125,7 +125,7 @@ class _Asked:
                 network=settings.network | {"incremental": True},
                 arguments=settings.arguments | {"history": self.history(count - 1)},
             )
-        ours = epochs(method, settings, known, name, fabric)
+        ours = epochs(method, settings, known, name, fabric, self.incremental)
         deepwalk = epochs(method, table, known.aggregate(), name, fabric)
         found, going_on = answers(known, asked, ours, deepwalk, self.select)
         if self.incremental:

@@ -42,7 +42,7 @@ def walk_context(
         raise ValueError(f"walk_context takes negatives (G, K, D), got {tuple(negatives.shape)}")
     wide = torch.promote_types(anchors.dtype, torch.float32)  # half precision has no room for these sums
     anchors, contexts, negatives = anchors.to(wide), contexts.to(wide), negatives.to(wide)
-    agree = (anchors[:, :, None] * contexts).sum(3)  # (G, B, J)
+    agree = (contexts @ anchors[..., None]).squeeze(3)  # (G, B, J)
     chance = anchors @ negatives.transpose(1, 2)  # (G, B, K)
     pairs = valid.sum(2).to(wide)  # (G, B)
     weight = torch.where(valid, softplus(-agree), 0.0).sum((1, 2))  # (G,)

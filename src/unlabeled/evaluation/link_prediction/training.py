@@ -25,16 +25,18 @@ class Epoch:
         number: from 0, where nothing is trained yet.
         loss: mean over its steps; NaN for 0.
         embeddings: float32 (N, F), of every node in the last snapshot.
-        history: what an incremental training of the next snapshot takes, (N, T, F).
+        history: what an incremental training of the next snapshot takes, (N, T, F), or None.
     """
 
     number: int
     loss: float
     embeddings: np.ndarray
-    history: Tensor
+    history: Tensor | None = None
 
 
-def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: str, fabric: Fabric) -> Iterator[Epoch]:
+def epochs(
+    method: Callable[..., Any], settings: Settings, samples: Any, name: str, fabric: Fabric, history: bool = False
+) -> Iterator[Epoch]:
     """Train a fresh model as a run does, epoch by epoch.
 
     Args:
@@ -43,6 +45,7 @@ def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: s
         samples: snapshots to train on.
         name: of the modality.
         fabric: launched.
+        history: whether epochs keep theirs.
     """
     kind = modality(name)
     preset = getattr(method, "views", {}).get(name, kind.views)
@@ -53,21 +56,20 @@ def epochs(method: Callable[..., Any], settings: Settings, samples: Any, name: s
     total = settings.epochs * steps.per_epoch
     total = total if settings.max_steps is None else min(total, settings.max_steps)
     loop = Loop(fabric, build(method, kind, settings, samples, form), settings.batch_size, Budget(total), settings.seed)
-    yield _epoch(0, float("nan"), loop)
+    yield _epoch(0, float("nan"), loop, history)
     while loop.done < total:
         loop.module.train()
         losses = [
             float(loop.step(steps[step].parts)) for step in range(loop.done, min(total, loop.done + steps.per_epoch))
         ]
         number = -(-loop.done // steps.per_epoch)
-        yield _epoch(number, sum(losses) / len(losses), loop)
+        yield _epoch(number, sum(losses) / len(losses), loop, history)
 
 
 @torch.inference_mode()
-def _epoch(number: int, loss: float, loop: Loop) -> Epoch:
+def _epoch(number: int, loss: float, loop: Loop, history: bool) -> Epoch:
     encoder: Any = loop.method.encoder
     encoder.eval()
     graph = loop.method.graph.to(next(encoder.parameters()).device)
-    history = encoder.history(graph)
     last = encoder(graph)[:, -1].float().cpu().numpy()
-    return Epoch(number, loss, last, history.clone())
+    return Epoch(number, loss, last, encoder.history(graph).clone() if history else None)

@@ -29,6 +29,22 @@ class Nodes:
         return torch.tensor([node for view in views for node in view], dtype=torch.int64)
 
 
+def activity_bars(activity: np.ndarray, side: int) -> np.ndarray:
+    """What a person is shown of a node: a bar a snapshot, as high as its activity there is of its highest.
+
+    Args:
+        activity: at least 0, (T,).
+        side: in pixels.
+
+    Returns:
+        uint8 (side, side, 3), dark on white.
+    """
+    place = np.arange(side) * len(activity) // side
+    height = activity[place] / max(float(activity.max()), 1e-9) * side  # (side,)
+    dark = np.arange(side)[:, None] >= side - height
+    return np.where(dark[..., None], np.uint8(70), np.uint8(255)).repeat(3, axis=2)
+
+
 def nodes(size: int) -> Nodes:
     """Nodes by number."""
     return Nodes(size)
