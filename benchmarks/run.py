@@ -11,6 +11,7 @@ from pathlib import Path
 
 import contrastive
 import diffpool
+import dysat
 import opening
 import optimal_transport
 import protocols
@@ -33,6 +34,7 @@ BENCHMARKS = {
         relabelling,
         protocols,
         diffpool,
+        dysat,
     )
 }
 

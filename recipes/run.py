@@ -9,6 +9,8 @@ A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` 
 recipe whose data is absent says so and exits with 2. A finished run is one row: results/RECIPE-seedN.json.
 A row that is there is not made again.
 
+A recipe with a `make` has the script of that name beside it make its data: `make(data, scratch)`.
+
 A recipe with a `run` evaluates the run of another recipe, which is trained first where it is not there yet.
 
 A recipe with a `grid` (see recipes/grid.py) is a study of many runs, each a row of its own:
@@ -26,6 +28,7 @@ import tarfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,10 @@ def opened(asked: argparse.Namespace) -> dict[str, Any]:
         print("this recipe needs the data sets: set UNLABELED_DATA to their folder.", file=sys.stderr)
         sys.exit(2)
     recipe = filled(recipe, {"UNLABELED_DATA": data})
+    if "make" in recipe:
+        scratch = asked.runs / "data" / recipe["make"]
+        import_module(recipe["make"]).make(Path(data), scratch)
+        recipe = filled(recipe, {"UNPACKED": str(scratch)})
     if "unpack" in recipe:
         archive = Path(recipe["unpack"])
         scratch = asked.runs / "data" / archive.name.partition(".")[0]

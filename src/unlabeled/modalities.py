@@ -3,6 +3,7 @@
 Nothing else switches on a modality's name.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +13,20 @@ from torch import nn
 
 import unlabeled.encoders.graphs
 import unlabeled.encoders.images
+import unlabeled.encoders.temporal_graphs
 import unlabeled.views.graphs
 import unlabeled.views.images
+import unlabeled.views.temporal_graphs
 from unlabeled.data.graphs import Graph, open_graphs
 from unlabeled.data.graphs import sample as graph_sample
 from unlabeled.data.graphs.drawing import draw
 from unlabeled.data.graphs.form import GraphForm, form_from, form_of
 from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
+from unlabeled.data.temporal_graphs import open_snapshots
+from unlabeled.data.temporal_graphs.form import snapshot_form, snapshot_form_from
 from unlabeled.encoders.graphs.picturing import pictured
+from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 
 
@@ -29,7 +35,8 @@ class Modality:
     """All that the commands need to know of one kind of data.
 
     Args:
-        open: a path (or arrays, or a torch data set) and a file of labels or None, to samples.
+        open: a path (or arrays, or a torch data set) and a file of labels or None, to samples; what else it takes are
+            flags of `pretrain`.
         sample: the built-in sample: training samples and test samples.
         size: samples to the form of a view, which the next ones take: the default side of pictures in pixels, or
             whatever else an encoder must know of its input.
@@ -46,9 +53,11 @@ class Modality:
         raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
         inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
+        whole: where an encoder sees all samples at once (the nodes of a graph): (encoder, samples) to a table of
+            representations. A batch that is larger than the data is then all of it.
     """
 
-    open: Callable[[Any, Any], Any]
+    open: Callable[..., Any]
     sample: Callable[[], tuple[Any, Any]]
     size: Callable[[Any], Any]
     sized: bool
@@ -64,6 +73,7 @@ class Modality:
     raw: Callable[[Any], Callable[[Any], np.ndarray]]
     thumbnail: Callable[[Any, int], np.ndarray]
     inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
+    whole: Callable[[nn.Module, Any], Rows] | None = None
 
 
 def image_size(samples: Any) -> int:
@@ -106,6 +116,15 @@ def same(size: Any) -> Any:
     return size
 
 
+def opening(kind: Modality, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Bare flags told apart: those of the modality's `open`, and those of the method."""
+    own = list(inspect.signature(kind.open).parameters)[2:]
+    return (
+        {name: value for name, value in arguments.items() if name in own},
+        {name: value for name, value in arguments.items() if name not in own},
+    )
+
+
 MODALITIES = {
     "images": Modality(
         open=open_images,
@@ -142,6 +161,25 @@ MODALITIES = {
         raw=node_counts,
         thumbnail=draw,
         inside=pictured,
+    ),
+    "temporal_graphs": Modality(
+        open=open_snapshots,
+        sample=lambda: (open_snapshots(None), None),
+        size=snapshot_form,
+        sized=False,
+        stored=snapshot_form_from,
+        values=lambda form: form.snapshots,
+        side=lambda form: 96,
+        views=unlabeled.views.temporal_graphs.nodes,
+        plain=unlabeled.views.temporal_graphs.nodes,
+        fitted=unlabeled.views.temporal_graphs.nodes,
+        crops=unlabeled.views.temporal_graphs.nodes,
+        encoder=unlabeled.encoders.temporal_graphs.temporal_encoder,
+        default_encoder=lambda form: "self_attention",
+        raw=lambda form: same,
+        thumbnail=unlabeled.views.temporal_graphs.activity_bars,
+        inside=lambda encoder, sample, side: [],
+        whole=unlabeled.encoders.temporal_graphs.node_rows,
     ),
 }
 

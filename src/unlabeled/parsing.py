@@ -86,10 +86,14 @@ class Parser(jsonargparse.ArgumentParser):
             flag = f"--{wrong[1]}".replace("_", "-")
             return f"{flag} takes {_in_words(self.hints[wrong[1]])}, got {wrong[2]}."
         unknown = re.match(r"[Uu]nrecognized arguments: (.*)$", problem)
-        if unknown and (named := unknown[1].split()[0]).startswith("-"):
-            flags = [f"--{name}".replace("_", "-") for name in self.hints]
-            near = get_close_matches(named.partition("=")[0], flags, 2)
-            return f"there is no flag {named} here; " + (f"is it {' or '.join(near)}?" if near else "see --help.")
+        if unknown:
+            word = unknown[1].split()[0]
+            if word.startswith("-"):
+                flags = [f"--{name}".replace("_", "-") for name in self.hints]
+                near = get_close_matches(word.partition("=")[0], flags, 2)
+                return f"there is no flag {word} here; " + (f"is it {' or '.join(near)}?" if near else "see --help.")
+            on = "; a flag that is off by default is switched on by its name alone" if word in ("true", "false") else ""
+            return f"{word!r} is a word too many{on}."
         return problem
 
 
@@ -100,7 +104,7 @@ def _in_words(hint: Any) -> str:
         return f"one of {', '.join(map(str, kinds))}"
     if get_origin(hint) is tuple:
         of_any_length = kinds[1:] == (Ellipsis,)
-        return f"{'any number of values' if of_any_length else f'{len(kinds)} values'}, each {_in_words(kinds[0])}"
+        return f"{'one or more values' if of_any_length else f'{len(kinds)} values'}, each {_in_words(kinds[0])}"
     if type(None) in kinds:
         return " or ".join([*(_in_words(kind) for kind in kinds if kind is not type(None)), "null"])
     return {int: "a whole number", float: "a finite number", bool: "true or false"}.get(hint, "text")
@@ -181,6 +185,7 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     kind = modality(name)
     preset = getattr(found, "views", {}).get(name, kind.views)
     parser.add_function(found, ("encoder",), f"{found.__name__}: its own flags")
+    parser.add_function(kind.open, list(inspect.signature(kind.open).parameters)[:2], "its data")
     parser.add_function(preset, ("size",), "its views", "views.")
     parser.add_function(kind.encoder, ("name", "image_size", "form"), "its encoder", "network.")
     return pretrain, parser

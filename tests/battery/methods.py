@@ -64,6 +64,8 @@ def saves_and_loads_equal_embeddings(method: MethodClass, folder: Path) -> None:
     views = world.kind.plain(one.form)
     batch = views.join([[views.view(views.read(one.samples, place), None) for place in range(8)]])
     trained = one.loop.module.eval()
+    if world.kind.whole is not None:
+        batch = trained.encoder.graph_of(one.samples)
     fresh = world.fresh(one.form)
     if isinstance(trained, Represents):
         fresh = method(encoder=fresh, **one.settings.arguments)

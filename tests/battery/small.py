@@ -12,6 +12,7 @@ from torch import nn
 from unlabeled import methods
 from unlabeled.data.graphs import Graph
 from unlabeled.data.graphs.atlas import atlas
+from unlabeled.data.temporal_graphs import Snapshots, southern_women
 from unlabeled.modalities import Modality, modality
 from unlabeled.training.pretraining import Session
 from unlabeled.training.settings import MEMORY, Execution, Settings
@@ -62,9 +63,29 @@ class World:
         return self.kind.encoder(self.encoder, form, **self.network)
 
 
+def snapshots(count: int = 18) -> Snapshots:
+    """The built-in gatherings; nodes make sense all together alone."""
+    return southern_women()
+
+
+STILL = {"structural_dropout": 0.0, "temporal_dropout": 0.0}
+"""Chance that processes draw apart."""
+
 WORLDS = {
     "images": World("images", digits, "small_resnet"),
     "graphs": World("graphs", graphs, "diffpool", {"hidden": 8, "output": 8, "pools": 2, "assign_ratio": 0.5}),
+    "temporal_graphs": World(
+        "temporal_graphs",
+        snapshots,
+        "self_attention",
+        {
+            "structural_widths": (16,),
+            "structural_heads": (4,),
+            "temporal_widths": (16,),
+            "temporal_heads": (4,),
+            **STILL,
+        },
+    ),
 }
 
 

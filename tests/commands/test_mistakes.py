@@ -100,7 +100,7 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     ),
     "an operation that there is not": (
         lambda w: [*TRAIN, w / "digits.npz", "--views.operations", "crop", "jigsaw"],
-        "--views.operations takes any number of values, each one of crop, cutout, colour, sobel, noise, blur, rotate, "
+        "--views.operations takes one or more values, each one of crop, cutout, colour, sobel, noise, blur, rotate, "
         "got jigsaw.",
     ),
     "no number at all": (
@@ -114,6 +114,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "a flag misspelt": (
         lambda w: [*TRAIN, w / "digits.npz", "--views.colour-strength=1"],
         "there is no flag --views.colour-strength=1 here; is it --views.color-strength",
+    ),
+    "a value for what takes none": (
+        lambda w: [*TRAIN, w / "digits.npz", "--linear-probe", "true"],
+        "'true' is a word too many; a flag that is off by default is switched on by its name alone.",
     ),
     "one sample a part": (
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "2", "--accumulate", "2"],

@@ -41,6 +41,10 @@ def test_figures_are_scikit_learns_by_head() -> None:
     nmi = [metrics.normalized_mutual_info_score(test.labels, each) for each in tables]
     ari = [metrics.adjusted_rand_score(test.labels, each) for each in tables]
     assert (found.nmi.mean, found.ari.mean) == (pytest.approx(np.mean(nmi)), pytest.approx(np.mean(ari)))
+    inside = metrics.mutual_info_score(test.labels, test.labels) - np.array(
+        [metrics.mutual_info_score(test.labels, each) for each in tables]
+    )
+    assert found.entropy.mean == pytest.approx(inside.mean())
     assert found.used == np.mean([len(set(each)) for each in tables])
     assert (found.clusters, found.heads, found.classes) == (12, 3, 10)
     assert (found.n_train, found.n_test) == (1200, 597)

@@ -7,6 +7,7 @@ from sklearn import metrics
 from unlabeled.metrics.contingency import (
     adjusted_mutual_information,
     adjusted_rand_index,
+    conditional_entropy,
     contingency,
     entropy,
     expected_mutual_information,
@@ -49,6 +50,17 @@ def test_figures_are_those_of_scikit_learn(both):
     if min(held.shape) < len(labels):  # where every sample is alone scikit-learn divides nought by nought
         adjusted = metrics.adjusted_mutual_info_score(labels, clusters)
         assert adjusted_mutual_information(table) == pytest.approx(adjusted, abs=1e-7)
+
+
+@settings(deadline=None, max_examples=60)
+@given(both=partitions())
+def test_conditional_entropy_is_the_mean_over_clusters(both):
+    clusters, labels = both
+    inside = [np.bincount(labels[clusters == k]) / (clusters == k).sum() for k in np.unique(clusters)]
+    weight = [np.mean(clusters == k) for k in np.unique(clusters)]
+    expected = sum(w * -(s[s > 0] * np.log(s[s > 0])).sum() for w, s in zip(weight, inside, strict=True))
+    assert conditional_entropy(contingency(clusters, labels, 10, 7)) == pytest.approx(expected, abs=1e-12)
+    assert conditional_entropy(contingency(labels, labels, 7, 7)) == 0.0
 
 
 @settings(deadline=None, max_examples=60)

@@ -46,6 +46,18 @@ def test_records_of_an_evaluation_are_tables_with_a_row_for_each_encoder(capsys:
     assert ["raw", "input", "10", "0.500", "±", "0.010", "0.4000", "to", "0.6000", "0.1000,", "1.0000"] in shown
 
 
+def test_means_of_an_evaluation_are_a_table_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = {"ami": {"mean": 0.5, "deviation": 0.01}, "nmi": {"mean": 0.75, "deviation": 0.0}, "heads": 3}
+    row = {"value": 0.0, "interval": (0.0, 0.1), "ami": {"mean": 0.0, "deviation": 0.02}}
+    row["nmi"] = {"mean": 0.3, "deviation": 0.0}
+    result = Evaluated("labels", "runs/a", "adjusted_mutual_information", 0.5, (0.4, 0.6), {"random_labels": 0.0}, 30,
+                       10, 0, "given", ours, {"random_labels": row})  # fmt: skip
+    shown = [line.split() for line in lines(capsys, result)]
+    assert ["figures"] in shown and ["ami", "nmi"] in shown and ["heads", "3"] in shown
+    assert ["runs/a", "0.500", "±", "0.010", "0.750", "±", "0.000"] in shown
+    assert ["random", "labels", "0.000", "±", "0.020", "0.300", "±", "0.000"] in shown
+
+
 def test_embeddings_at_a_glance_are_a_line_each_and_the_layer_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     sane = Sanity(3000, 256, 0.0, 12.345, 0.6, (0.01, 0.1, 0.2, 0.3, 0.5), 0.75, 2, 0.125)
     none = Sanity(4, 256, 1.0, None, None, None, None, 0, None)

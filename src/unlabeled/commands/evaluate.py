@@ -9,6 +9,7 @@ from unlabeled.commands.graph_classification import graph_classification
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 from unlabeled.commands.learnt_labels import labels as learnt_labels
+from unlabeled.commands.link_prediction import LinkPredicted, link_prediction
 from unlabeled.commands.probes import probes
 from unlabeled.commands.transfer import transfer
 
@@ -219,7 +220,7 @@ def few_shot(
     return result
 
 
-PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
+PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy | LinkPredicted]] = {
     "knn": knn,
     "linear": linear,
     "linear-sgd": linear_sgd,
@@ -231,12 +232,13 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "graph-classification": graph_classification,
     "probes": probes,
     "labels": learnt_labels,
+    "link-prediction": link_prediction,
     "health": health,
 }
 """Protocol to function."""
 
 
-def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy:
+def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy | LinkPredicted:
     """Evaluate a run by `protocol`, a name in `PROTOCOLS` (`_` for `-` is understood); `options` are its arguments.
 
     Raises:

@@ -13,10 +13,11 @@ from torch import nn
 
 from unlabeled import chance, methods
 from unlabeled.distributed import collect
+from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
 from unlabeled.evaluation.features import Block, Features, cached, key_of, key_of_weights
-from unlabeled.modalities import Modality, modality
+from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run
 from unlabeled.training.settings import MEMORY, Settings
 
@@ -71,6 +72,9 @@ class Encoder:
 
         See `evaluation.extraction.extract`; `projected` takes the rows on.
         """
+        if self.modality.whole is not None:
+            (block,) = self._whole(samples)
+            return Extracted(block.views, block.ids, [])
         views = self.view if views is None else views
         return extract(self._encode, samples, views, max(1, 2 * self.batch // max(2, views.count)), seed)
 
@@ -114,11 +118,31 @@ class Encoder:
         else:
             parts = [self._weights, str(self.size), samples.fingerprint()]
             make = partial(extract_blocks, self._encode, samples, self.view, self.batch)
+            if self.modality.whole is not None:
+                make = partial(self._whole, samples)
             features = cached(self.cache, key_of(*parts), make)
             if self.layer:
                 parts += [key_of_weights(self.head.state_dict()), f"layer {self.layer}"]
                 features = cached(self.cache, key_of(*parts), partial(self._projected_blocks, features))
         return features.of(samples) if labelled else features
+
+    def _whole(self, samples: Any) -> Iterator[Block]:
+        """All samples in one block, of an encoder that sees them at once."""
+        table = self.rows(samples)
+        yield Block([table.embeddings[table.current]], np.arange(len(table.current)), [])
+
+    def rows(self, samples: Any) -> Rows:
+        """What an encoder that sees all samples at once makes of them.
+
+        Raises:
+            UserError: they are others than those that it was trained on.
+        """
+        assert self.modality.whole is not None
+        if self.modality.size(samples) != self.size:
+            raise UserError(
+                f"{samples.place} has other nodes or snapshots than the run was trained on; give the run's own data."
+            )
+        return self.modality.whole(self.module, samples)
 
     def _projected_blocks(self, features: Features) -> Iterator[Block]:
         for start in range(0, len(features.ids), ROWS):
@@ -218,7 +242,8 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     module = built(kind, description)
     if not layer and not description["represents"]:
         return module, nn.Sequential()
-    method = methods.find(description["method"])(encoder=module, **Settings.of(config).arguments)
+    arguments = opening(kind, Settings.of(config).arguments)[1]
+    method = methods.find(description["method"])(encoder=module, **arguments)
     return (method, nn.Sequential()) if description["represents"] else (module, method.projector)
 
 
@@ -239,10 +264,11 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
         UserError: the data cannot be opened, or the run was trained on data in memory and none is given.
     """
     config, kind = folder.config(), modality(folder.description()["modality"])
+    options = opening(kind, Settings.of(config).arguments)[0]
     if data is not None:
-        return kind.open(data, labels), None
+        return kind.open(data, labels, **options), None
     if config["data"] == MEMORY:
         raise UserError(f"{folder.path} was trained on data in memory; say which data to use.")
-    if config["data"] is None:
+    if config["data"] is None and not options:
         return kind.sample()
-    return kind.open(config["data"], labels or config["labels"]), None
+    return kind.open(config["data"], labels or config["labels"], **options), None

@@ -12,6 +12,7 @@ from unlabeled.data.images import Images, open_images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
 from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
+from unlabeled.data.temporal_graphs import Snapshots, is_events, look_at_events
 from unlabeled.errors import UserError
 
 _ENTRIES = 100_000  # files that are looked at before a folder is judged
@@ -23,7 +24,11 @@ _OTHERS = {
     "tables": "parquet feather arrow xlsx npy h5 hdf5 mat",
     "sound": "wav mp3 flac ogg m4a",
 }
-OPENERS: dict[str, Callable[..., Images | Graphs]] = {"images": open_images, "graphs": open_graphs}
+OPENERS: dict[str, Callable[..., Images | Graphs | Snapshots]] = {
+    "images": open_images,
+    "graphs": open_graphs,
+    "temporal_graphs": look_at_events,
+}
 """Modality to (source, labels) -> samples."""
 
 _KIND = {"." + extension: kind for kind, extensions in _OTHERS.items() for extension in extensions.split()}
@@ -35,10 +40,10 @@ def recognise(source: object) -> str:
     A folder is judged by the extensions of the files in it, up to the first picture; no file is opened there.
 
     Args:
-        source: a path, or in Python whatever `open_images` or `open_graphs` takes.
+        source: a path, or in Python whatever `open_images` or `open_graphs` takes, or `Snapshots`.
 
     Returns:
-        "images" or "graphs".
+        "images", "graphs" or "temporal_graphs".
 
     Raises:
         UserError: nothing is there, or what is there belongs to no modality that this version reads; the message
@@ -46,6 +51,8 @@ def recognise(source: object) -> str:
     """
     if holds_graphs(source):
         return "graphs"
+    if isinstance(source, Snapshots):
+        return "temporal_graphs"
     if not isinstance(source, str | os.PathLike):
         refuse_plain(source)
         return "images"  # arrays or a torch data set
@@ -53,6 +60,8 @@ def recognise(source: object) -> str:
         named(os.fspath(source))
         return "images"
     path = absolute(source)
+    if Path(path).is_file() and is_events(path):
+        return "temporal_graphs"
     kind = kind_of(path)
     if kind is None:
         extension = Path(path).suffix.lower()
@@ -63,7 +72,7 @@ def recognise(source: object) -> str:
     return "images"
 
 
-def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images | Graphs]:
+def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images | Graphs | Snapshots]:
     """The modality of a source, and its samples; nothing that only training needs is imported.
 
     Raises:
@@ -84,8 +93,10 @@ def settled(source: str | os.PathLike[str]) -> str:
     return str(named(os.fspath(source))) if is_named(source) else str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111, as `open_images` does
 
 
-def describe(images: Images | Graphs) -> str:
+def describe(images: Images | Graphs | Snapshots) -> str:
     """One line for people: "1,203 images in 10 classes, 4 unlabelled; 2 unreadable; 1 file of another kind"."""
+    if isinstance(images, Snapshots):
+        return images.describe()
     text = _count(len(images), *images.nouns)
     if images.labels_pending:
         text += ", labels not looked at yet"

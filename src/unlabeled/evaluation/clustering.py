@@ -41,6 +41,7 @@ class Agreement:
         ami: adjusted for chance.
         ari: adjusted Rand index.
         purity: rises with K.
+        entropy: of the class within a cluster, in nats; falls with K.
     """
 
     clusters: int
@@ -49,6 +50,7 @@ class Agreement:
     ami: Repeated
     ari: Repeated
     purity: Repeated
+    entropy: Repeated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +182,7 @@ def _agreement(k: int, tables: list[np.ndarray]) -> Agreement:
         ami=_repeated(agreement.adjusted_mutual_information, tables),
         ari=_repeated(agreement.adjusted_rand_index, tables),
         purity=_repeated(agreement.purity, tables),
+        entropy=_repeated(agreement.conditional_entropy, tables),
     )
 
 

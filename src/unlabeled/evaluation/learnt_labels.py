@@ -27,6 +27,7 @@ FIGURES: dict[str, Figure] = {
     "ari": agreement.adjusted_rand_index,
     "accuracy": agreement.matched_accuracy,
     "purity": agreement.purity,
+    "entropy": agreement.conditional_entropy,
 }
 
 
@@ -44,6 +45,7 @@ class LearntLabels:
         accuracy: Hungarian, of the best one-to-one naming of clusters by classes: at most C / K where classes and
             clusters are equally large and K is above C.
         purity: rises with K.
+        entropy: of the class within a cluster, in nats; falls with K.
         clusters: K.
         heads: T.
         used: clusters with a test sample, the mean over heads.
@@ -60,6 +62,7 @@ class LearntLabels:
     ari: Repeated
     accuracy: Repeated
     purity: Repeated
+    entropy: Repeated
     clusters: int
     heads: int
     used: float

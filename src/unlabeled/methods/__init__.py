@@ -23,11 +23,12 @@ def summary(name: str) -> str:
 def looks_at(method: Callable[..., Any]) -> tuple[str, ...]:
     """The modalities that a method can learn from, the first of which its built-in sample is of.
 
-    Those it names in `modalities`; else every one, pictures first, for objectives know no modality.
+    Those it names in `modalities`; else every one whose samples have views, pictures first, for objectives know no
+    modality.
     """
     from unlabeled.modalities import MODALITIES
 
-    return getattr(method, "modalities", tuple(MODALITIES))
+    return getattr(method, "modalities", tuple(name for name, kind in MODALITIES.items() if kind.whole is None))
 
 
 def find(name: str) -> type:

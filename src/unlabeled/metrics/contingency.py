@@ -66,6 +66,14 @@ def entropy(counts: np.ndarray) -> float:
     return float(-(share * np.log(share)).sum()) + 0.0
 
 
+def conditional_entropy(table: np.ndarray) -> float:
+    """H(C | K) = sum_k a_k/N H(classes of cluster k), in nats: what a cluster leaves open of the class, at least 0.
+
+    It falls with the number of clusters, to 0 where each sample is one: never say it without K.
+    """
+    return max(entropy(table.ravel()) - entropy(table.sum(axis=1)), 0.0)
+
+
 def mutual_information(table: np.ndarray) -> float:
     """I(K; C) = sum_kc n_kc/N log( N n_kc / (a_k b_c) ), in nats, at least 0; a and b are the table's margins."""
     size = _size(table)

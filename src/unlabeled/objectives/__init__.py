@@ -5,6 +5,7 @@ from unlabeled.objectives.mutual_information import local_global
 from unlabeled.objectives.optimal_transport import Assignment, BalancedAssignment, assign, balanced_assignment
 from unlabeled.objectives.pairwise import margin_triplet, nt_logistic
 from unlabeled.objectives.reconstruction import reconstruction
+from unlabeled.objectives.walk_context import walk_context
 
 __all__ = [
     "Assignment",
@@ -16,4 +17,5 @@ __all__ = [
     "nt_logistic",
     "nt_xent",
     "reconstruction",
+    "walk_context",
 ]

@@ -80,12 +80,12 @@ def sanity_lines(result: Any) -> list[str]:
 
 
 def detail_tables(result: Any) -> list[Table]:
-    """A table for each list of records in the details: one row for each record of each encoder.
+    """A table of all means with deviations, and one for each list of records: one row for each record of each encoder.
 
     Args:
         result: an `Evaluated`.
     """
-    tables = []
+    tables = [_means_table(result)] if any(_is_mean(value) for value in result.details.values()) else []
     for name in [name for name, value in result.details.items() if _records(value)]:
         if name in OWN_FORM:
             tables.append(OWN_FORM[name](result))
@@ -98,6 +98,17 @@ def detail_tables(result: Any) -> list[Table]:
                 table.add_row("" if number else _words(which), *(_cell(*entry) for entry in record.items()))
         tables.append(table)
     return tables
+
+
+def _means_table(result: Any) -> Table:
+    """Every mean with its deviation that the protocol says beside the value, a column each."""
+    table = Table(title="\nfigures", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    names = [name for name, value in result.details.items() if _is_mean(value)]
+    for column in ("", *names):
+        table.add_column(_words(column))
+    for which, row in _rows(result).items():
+        table.add_row(_words(which), *(_cell(name, row[name]) for name in names))
+    return table
 
 
 def source_table(result: Any) -> Table:
@@ -151,13 +162,17 @@ def _records(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], dict)
 
 
+def _is_mean(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"mean", "deviation"}
+
+
 def _words(name: str) -> str:
     return name if "/" in name else name.replace("_", " ")
 
 
 def _cell(name: str, value: Any) -> str:
     """A record's value: a mean with its deviation, an interval, or any other as `text` has it."""
-    if isinstance(value, dict) and set(value) == {"mean", "deviation"}:
+    if _is_mean(value):
         return f"{value['mean']:.3f} ± {value['deviation']:.3f}"
     if name.endswith("interval") and value is not None:
         return f"{value[0]:.4f} to {value[1]:.4f}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 from unlabeled import chance
 from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
-from unlabeled.modalities import Modality, modality
+from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
@@ -69,9 +70,9 @@ class Session:
         preset = getattr(method, "views", {}).get(modality_name, kind.views)
         fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
-        self.samples = kind.sample()[0] if data is None else kind.open(data, settings.labels)
+        self.samples = opened(kind, data, settings)
         self.form = form_of(kind, settings, self.samples)
-        self.settings = settings = resolve(method, preset, kind, settings, self.samples, self.form)
+        self.settings = settings = resolve(method, preset, kind, settings, self.samples, self.form, fabric.world_size)
         self.views = called(preset, "--views.", settings.views, size=self.form)
         checkpoint = Run(out).checkpoint() if resume else None
         start = settings if checkpoint is None else replace(settings, init=None)
@@ -181,14 +182,34 @@ def form_of(kind: Modality, settings: Settings, samples: Any) -> Any:
     return settings.image_size or kind.size(samples)
 
 
+def opened(kind: Modality, data: Any, settings: Settings) -> Any:
+    """The samples to train on: those of `data`, or the built-in ones where it is None.
+
+    Raises:
+        UserError: the data cannot be opened.
+    """
+    options = opening(kind, settings.arguments)[0]
+    return kind.open(data, settings.labels, **options) if data is not None or options else kind.sample()[0]
+
+
 def resolve(
-    method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any, form: Any
+    method: Callable[..., Any],
+    preset: Any,
+    kind: Modality,
+    settings: Settings,
+    samples: Any,
+    form: Any,
+    processes: int = 1,
 ) -> Settings:
     """Every default written out, so that `config.yaml` says all.
 
     Raises:
         UserError: an argument that the method, its views or the encoder does not have, or too few samples for a batch.
     """
+    options, own = opening(kind, settings.arguments)
+    share = processes * settings.accumulate
+    if kind.whole is not None and share <= len(samples):
+        settings = replace(settings, batch_size=min(settings.batch_size, len(samples) // share * share))
     if settings.batch_size > len(samples):
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {len(samples)} samples of the data; lower it."
@@ -199,7 +220,8 @@ def resolve(
         encoder=settings.encoder or kind.default_encoder(form),
         views=completed(preset, "--views.", settings.views, "size"),
         network=completed(kind.encoder, "--network.", settings.network, "name", "image_size", "form"),
-        arguments=completed(method, "--", settings.arguments, "encoder"),
+        arguments=completed(kind.open, "--", options, *list(signature(kind.open).parameters)[:2])
+        | completed(method, "--", own, "encoder"),
     )
 
 
@@ -214,7 +236,7 @@ def build(method: Callable[..., Any], kind: Modality, settings: Settings, sample
     encoder = called(partial(kind.encoder, settings.encoder, form), "--network.", settings.network)
     if settings.init is not None:
         initialise(encoder, Path(settings.init))
-    built: Method = called(method, "--", settings.arguments, encoder=encoder)
+    built: Method = called(method, "--", opening(kind, settings.arguments)[1], encoder=encoder)
     if settings.accumulate > 1 and isinstance(built, StepsItself):
         raise UserError(
             f"{settings.method} has steps of its own, which cannot be made in parts; leave out --accumulate."
