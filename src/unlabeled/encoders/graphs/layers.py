@@ -36,7 +36,7 @@ class Sage(nn.Module):
     def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(2 * width if own else width, output, bias)  # W1 and W2 side by side: one product
-        for half in self.linear.weight.split(width, 1):
+        for half in self.linear.weight.chunk(2 if own else 1, 1):
             nn.init.xavier_uniform_(half, nn.init.calculate_gain("relu"))
         if bias:
             nn.init.zeros_(self.linear.bias)
