@@ -209,7 +209,9 @@ def test_figures_are_means_over_steps_and_pooled_pairs() -> None:
 
 
 def test_a_finished_step_is_read_and_a_damaged_one_made_again(tmp_path: Path) -> None:
-    answer = Answer({"trained": [np.array([0.5, 1.0])]}, [np.array([True, False])], {"trained": 3}, {"trained": 0.75})
+    answer = Answer(
+        {"trained": [np.array([0.5, 1.0])]}, [np.array([True, False])], {"trained": 3}, {"trained": 0.75}, 7
+    )
     made = []
 
     def make() -> dict[str, Answer]:
@@ -221,7 +223,7 @@ def test_a_finished_step_is_read_and_a_damaged_one_made_again(tmp_path: Path) ->
         found = kept_or_made(file, make)["next"]
         np.testing.assert_array_equal(found.scores["trained"][0], answer.scores["trained"][0])
         np.testing.assert_array_equal(found.linked[0], answer.linked[0])
-        assert found.epoch == {"trained": 3} and found.validation == {"trained": 0.75}
+        assert found.epoch == {"trained": 3} and found.validation == {"trained": 0.75} and found.learnt == 7
     assert made == [1]
     file.write_bytes(file.read_bytes()[:40])
     kept_or_made(file, make)

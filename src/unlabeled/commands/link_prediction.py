@@ -1,9 +1,11 @@
 """`unlabeled evaluate link-prediction`: which links come next, step by step, beside what simple counts say."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
+
+from unlabeled.commands.labelled import Evaluated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,48 +19,30 @@ FUTURE = 6
 
 
 @dataclass(frozen=True)
-class LinkPredicted:
-    """How well links of a later snapshot are told from pairs without one.
+class LinkPredicted(Evaluated):
+    """How well links of a later snapshot are told from pairs without one; `value` is a mean over steps (macro-AUC).
 
     Args:
-        protocol: "link-prediction".
-        run: the folder.
         task: which links.
-        metric: "macro_auc".
-        value: mean over steps of the AUC on test pairs.
         micro_auc: AUC of the test pairs of all steps pooled.
         average_precision: mean over steps.
-        interval: 95 % of the value, over steps.
         steps: of each its time, AUC, deviation over splits, average precision, chosen epoch, test links, and baselines.
-        baselines: the value of each other way to score the same pairs.
-        baselines_micro_auc: and their pooled AUC.
-        baselines_average_precision: and their average precision.
         self_pairs: whether links of a node to itself count.
         other_self_pairs: the value where they count the other way; None where there are no such links.
         select: how the epoch is chosen.
         incremental: whether training was.
-        seed: of the run, the negatives and the splits.
         skipped: steps that are left out, and why.
     """
 
-    protocol: str
-    run: str
-    task: str
-    metric: str
-    value: float
-    micro_auc: float
-    average_precision: float
-    interval: tuple[float, float]
-    steps: list[dict[str, Any]]
-    baselines: dict[str, float]
-    baselines_micro_auc: dict[str, float]
-    baselines_average_precision: dict[str, float]
-    self_pairs: bool
-    other_self_pairs: float | None
-    select: str
-    incremental: bool
-    seed: int
-    skipped: list[str]
+    task: str = "next"
+    micro_auc: float = 0.0
+    average_precision: float = 0.0
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    self_pairs: bool = False
+    other_self_pairs: float | None = None
+    select: str = "validation"
+    incremental: bool = False
+    skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -268,24 +252,36 @@ def _result(
         }
         for row, ((count, far), answer) in enumerate(ours.items())
     ]
-    best = told.pop("trained")
+    details: dict[str, dict[str, Any]] = {
+        way: {
+            "value": each.macro_auc,
+            "interval": each.interval,
+            "micro_auc": each.micro_auc,
+            "average_precision": each.average_precision,
+        }
+        for way, each in told.items()
+    }
+    best = details.pop("trained")
     return LinkPredicted(
         protocol="link-prediction",
         run=str(folder.path),
-        task=task,
         metric="macro_auc",
-        value=best.macro_auc,
-        micro_auc=best.micro_auc,
-        average_precision=best.average_precision,
-        interval=best.interval,
+        value=best["value"],
+        interval=best["interval"],
+        baselines={way: each["value"] for way, each in details.items()},
+        n_train=sum(answer.learnt for answer in ours.values()),
+        n_test=sum(len(answer.linked[0]) for answer in ours.values()),
+        seed=asked.settings.seed,
+        split=f"{len(ours)} steps, {asked.draws} splits of each",
+        details={"micro_auc": best["micro_auc"], "average_precision": best["average_precision"]},
+        baseline_details=details,
+        task=task,
+        micro_auc=best["micro_auc"],
+        average_precision=best["average_precision"],
         steps=steps,
-        baselines={way: each.macro_auc for way, each in told.items()},
-        baselines_micro_auc={way: each.micro_auc for way, each in told.items()},
-        baselines_average_precision={way: each.average_precision for way, each in told.items()},
         self_pairs=self_pairs,
         other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
         select=asked.select,
         incremental=asked.incremental,
-        seed=asked.settings.seed,
         skipped=skipped,
     )

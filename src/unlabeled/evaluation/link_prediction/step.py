@@ -25,12 +25,14 @@ class Answer:
         linked: for each split, whether these are linked.
         epoch: of each way that is trained, the epoch that was chosen.
         validation: AUC there, of each way that has one.
+        learnt: pairs that a classifier learns from in a split.
     """
 
     scores: dict[str, list[np.ndarray]]
     linked: list[np.ndarray]
     epoch: dict[str, int] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
+    learnt: int = 0
 
 
 def questions(whole: Any, count: int, tasks: Iterable[tuple[Task, int]], draws: int, seed: int) -> Iterator[Question]:
@@ -146,4 +148,5 @@ def _answer(
         [linked[split.test] for split in question.splits],
         {name: each.number for name, each in best.items()},
         validation,
+        len(question.splits[0].train),
     )
