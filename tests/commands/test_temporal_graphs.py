@@ -127,7 +127,7 @@ def test_search_finds_the_nearest_nodes(trained: Path) -> None:
         ({"query": "Scarlett"}, "no node of"),
         ({"query": "Theresa Anderson", "snapshot": "99"}, "--snapshot takes 0 to 12"),
         ({"query": "Theresa Anderson", "out": "sheet.png"}, "no pictures"),
-        ({"query": "Olivia Carleton", "snapshot": "0"}, "is not embedded in snapshot 0"),
+        ({"query": "Myra Liddel", "snapshot": "0"}, "is not embedded in snapshot 0"),
     ],
 )
 def test_mistakes_of_search(trained: Path, options: dict[str, Any], says: str) -> None:

@@ -27,11 +27,11 @@ def generator() -> np.random.Generator:
 
 
 def with_self_links() -> Any:
-    """The gatherings, with the first two links of each turned into links of a node to itself."""
+    """The gatherings, with the first link of each turned into a link of a node to itself."""
     whole = southern_women()
     target = whole.target.copy()
     for first in whole.offsets[:-1]:
-        target[first : first + 2] = whole.source[first : first + 2]
+        target[first] = whole.source[first]
     return replace(whole, target=target)
 
 
@@ -122,7 +122,6 @@ def test_simple_scores_are_those_of_networkx() -> None:
             assert found["adamic_adar"][row] == pytest.approx(shared)
     order = np.lexsort((found["adamic_adar"], found["interactions"]))
     assert (np.diff(found["interactions_adamic_adar"][order]) >= 0).all()
-    assert (np.argsort(order) == np.argsort(np.lexsort((found["interactions_adamic_adar"],)), kind="stable")).mean() > 0
     hot = degree_features(known, pairs)
     assert (hot.sum(1) == 2).all()
     a, b = pairs[40]
