@@ -83,6 +83,18 @@ def test_negatives_are_alike_likely(monkeypatch: pytest.MonkeyPatch, most: int, 
     assert set(counts) == possible and chisquare(list(counts.values())).pvalue > 1e-3
 
 
+def test_negatives_that_were_linked_before() -> None:
+    whole = southern_women()
+    given = examples(whole, 9, "next", generator(), negatives="historical")
+    assert given is not None
+    past = set().union(*(linked(whole, t) for t in range(9))) - linked(whole, 9)
+    negatives = {tuple(pair) for pair in given.pairs[~given.linked].tolist()}
+    assert len(negatives) == given.linked.sum() and not negatives & linked(whole, 9)
+    assert len(negatives & past) == min(len(past), len(negatives))
+    scores = simple_scores(whole.prefix(9), given.pairs)["linked_before"]
+    assert scores[~given.linked].mean() > 0.9  # memory alone cannot tell them
+
+
 def test_fewer_negatives_where_there_are_no_more() -> None:
     pairs = unlinked(4, 0, np.array([0 * 4 + 1]), 50, generator())
     assert len(pairs) == 5

@@ -31,6 +31,7 @@ class LinkPredicted(Evaluated):
         other_self_pairs: the value where they count the other way; None where there are no such links.
         select: how the epoch is chosen.
         incremental: whether training was.
+        negatives: how pairs without a link are drawn.
         skipped: steps that are left out, and why.
     """
 
@@ -42,6 +43,7 @@ class LinkPredicted(Evaluated):
     other_self_pairs: float | None = None
     select: str = "validation"
     incremental: bool = False
+    negatives: str = "uniform"
     skipped: list[str] = field(default_factory=list)
 
 
@@ -55,6 +57,7 @@ class _Asked:
     select: Any
     deepwalk_epochs: int
     incremental: bool
+    negatives: Any
     folder: "Path"
 
     def key(self) -> str:
@@ -62,6 +65,8 @@ class _Asked:
 
         told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
         told["incremental"] = self.incremental
+        if self.negatives != "uniform":
+            told["negatives"] = self.negatives
         return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "1")
 
     @property
@@ -89,7 +94,7 @@ class _Asked:
         tasks: list[Any] = [("next", 1), ("new", 1), ("new-nodes", 1)]
         if multi:
             tasks = [("multi-step", ahead) for ahead in range(1, FUTURE + 1)]
-        asked = list(questions(self.whole, count, tasks, self.draws, settings.seed))
+        asked = list(questions(self.whole, count, tasks, self.draws, settings.seed, self.negatives))
         if not asked and not self.incremental:
             return {}
         known, fabric, method = (
@@ -136,6 +141,7 @@ def link_prediction(
     select: Literal["validation", "loss", "last"] = "validation",
     deepwalk_epochs: int = 100,
     incremental: bool = False,
+    negatives: Literal["uniform", "historical"] = "uniform",
 ) -> LinkPredicted:
     """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
 
@@ -157,6 +163,8 @@ def link_prediction(
             snapshot), of the lowest loss, or the last.
         deepwalk_epochs: of the baseline DeepWalk, at least 1.
         incremental: each training sees its last snapshot alone, and what the one before made of the others (IncSAT).
+        negatives: pairs without a link are any alike (the protocol's), or first of all those that were linked before,
+            which a score that only remembers cannot tell from links.
 
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
@@ -179,7 +187,7 @@ def link_prediction(
         network=settings.network | {"incremental": False},
         arguments=settings.arguments | {"history": None},
     )
-    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, folder.path)
+    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, negatives, folder.path)
     counts = _counts(whole.count, task, steps)
     found: dict[int, dict[str, Answer]] = {}
     with Progress("link prediction", len(counts), "steps") as progress:
@@ -189,7 +197,8 @@ def link_prediction(
             found[count] = kept_or_made(file, partial(asked.step, count, multi))
             progress.update(number + 1)
     result = _result(folder, asked, task, self_pairs, found)
-    folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}", result)
+    ending = "" if negatives == "uniform" else f"-{negatives}"
+    folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}{ending}", result)
     return result
 
 
@@ -283,5 +292,6 @@ def _result(
         other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
         select=asked.select,
         incremental=asked.incremental,
+        negatives=asked.negatives,
         skipped=skipped,
     )
