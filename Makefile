@@ -3,12 +3,13 @@
 # make slow    the tests that take longer
 # make bench   speed and memory, as ratios to a limit measured in the same run
 # make tables  docs/results.md from results/
+# make gpu     with a GPU and UNLABELED_DATA: ResNet-18 on CIFAR-10 by SimCLR, SeLa and with labels, to results/
 # make docs    the site, in docs/_build/index.html
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test slow bench tables docs clean
+.PHONY: demo test slow bench tables gpu docs clean
 
 demo: .venv/installed
 	$(BIN)/python recipes/demo.py
@@ -27,6 +28,10 @@ bench: .venv/installed-dev
 
 tables: .venv/installed
 	$(BIN)/python recipes/table.py
+
+gpu: .venv/installed
+	for method in simclr sela supervised; do \
+		$(BIN)/python recipes/run.py recipes/resnet18-$$method-cifar10.yaml --seed 0 || exit; done
 
 docs: .venv/installed-docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build

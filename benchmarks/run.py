@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import contrastive
+import diffpool
+import dysat
 import opening
 import optimal_transport
 import protocols
@@ -22,7 +24,18 @@ from unlabeled.run import environment
 
 BENCHMARKS = {
     each.__name__: each
-    for each in (startup, opening, views, contrastive, optimal_transport, training_step, relabelling, protocols)
+    for each in (
+        startup,
+        opening,
+        views,
+        contrastive,
+        optimal_transport,
+        training_step,
+        relabelling,
+        protocols,
+        diffpool,
+        dysat,
+    )
 }
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"

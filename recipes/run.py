@@ -4,9 +4,12 @@
     python recipes/run.py recipes/compositions.yaml --seed 0 --share 0 2     # every second cell of its grid
 
 A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` and the evaluations under
-`evaluate`, each the arguments of a protocol. `${UNLABELED_DATA}` stands for the folder of data sets that
-the environment variable of that name gives; a recipe whose data is absent says so and exits with 2. A
-finished run is one row: results/RECIPE-seedN.json. A row that is there is not made again.
+`evaluate`, each the arguments of a protocol, which is the key's unless `protocol` says another.
+`${UNLABELED_DATA}` stands for the folder of data sets that the environment variable of that name gives; a
+recipe whose data is absent says so and exits with 2. A finished run is one row: results/RECIPE-seedN.json.
+A row that is there is not made again.
+
+A recipe with a `make` has the script of that name beside it make its data: `make(data, scratch)`.
 
 A recipe with a `run` evaluates the run of another recipe, which is trained first where it is not there yet.
 
@@ -25,6 +28,7 @@ import tarfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +74,10 @@ def opened(asked: argparse.Namespace) -> dict[str, Any]:
         print("this recipe needs the data sets: set UNLABELED_DATA to their folder.", file=sys.stderr)
         sys.exit(2)
     recipe = filled(recipe, {"UNLABELED_DATA": data})
+    if "make" in recipe:
+        scratch = asked.runs / "data" / recipe["make"]
+        import_module(recipe["make"]).make(Path(data), scratch)
+        recipe = filled(recipe, {"UNPACKED": str(scratch)})
     if "unpack" in recipe:
         archive = Path(recipe["unpack"])
         scratch = asked.runs / "data" / archive.name.partition(".")[0]
@@ -139,10 +147,11 @@ def run(asked: argparse.Namespace, stem: str, cell: Cell) -> None:
     figures: dict[str, Any] = {"recipe": stem, "seed": asked.seed, "pretrain": made, "evaluate": {}}
     if cell.values:
         figures |= {"cell": cell.values, "last_step": Run.open(out).metrics()[-1]}
-    for protocol, options in cell.recipe["evaluate"].items():
+    for name, options in cell.recipe["evaluate"].items():
         began = time.monotonic()
-        result = asdict(unlabeled.evaluate(protocol, out, **(options or {})))
-        figures["evaluate"][protocol] = {**result, "seconds": round(time.monotonic() - began, 1)}
+        arguments = dict(options or {})
+        result = asdict(unlabeled.evaluate(arguments.pop("protocol", name), out, **arguments))
+        figures["evaluate"][name] = {**result, "seconds": round(time.monotonic() - began, 1)}
     write_row(row, figures)
     if cell.values and not asked.keep:
         shutil.rmtree(out)

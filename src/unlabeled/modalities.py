@@ -3,6 +3,7 @@
 Nothing else switches on a modality's name.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,23 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+import unlabeled.encoders.graphs
 import unlabeled.encoders.images
+import unlabeled.encoders.temporal_graphs
+import unlabeled.views.graphs
 import unlabeled.views.images
+import unlabeled.views.temporal_graphs
+from unlabeled.data.graphs import Graph, open_graphs
+from unlabeled.data.graphs import sample as graph_sample
+from unlabeled.data.graphs.drawing import draw
+from unlabeled.data.graphs.form import GraphForm, form_from, form_of
 from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
+from unlabeled.data.temporal_graphs import open_snapshots
+from unlabeled.data.temporal_graphs.form import snapshot_form, snapshot_form_from
+from unlabeled.data.temporal_graphs.snapshots import Node
+from unlabeled.encoders.graphs.picturing import pictured
+from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 
 
@@ -22,30 +36,45 @@ class Modality:
     """All that the commands need to know of one kind of data.
 
     Args:
-        open: a path (or arrays, or a torch data set) and a file of labels or None, to samples.
+        open: a path (or arrays, or a torch data set) and a file of labels or None, to samples; what else it takes are
+            flags of `pretrain`.
         sample: the built-in sample: training samples and test samples.
-        size: samples to the default size of a view.
+        size: samples to the form of a view, which the next ones take: the default side of pictures in pixels, or
+            whatever else an encoder must know of its input.
+        sized: whether that form is a side in pixels, which `--image-size` may set.
+        stored: the form as encoder.json gives it back (numbers, text and lists) to the form.
+        values: form to the numbers that a sample takes, about: by it the samples of a batch are chosen.
+        side: form to the side of a picture of a sample, in pixels, beyond which there is no more to see.
         views: the default view preset: (size, ...) to views.
         plain: size to the one view without chance that evaluation uses.
         fitted: size to the one view by chance that classifiers are fitted on.
         crops: size to several views without chance, joined sample by sample, whose scores some protocols average.
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
-        raw: one sample or view to the raw-input baseline's features, float32 (D,), whatever its size.
+        raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
+        inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
+        whole: where an encoder sees all samples at once (the nodes of a graph): (encoder, samples) to a table of
+            representations. A batch that is larger than the data is then all of it.
     """
 
-    open: Callable[[Any, Any], Any]
+    open: Callable[..., Any]
     sample: Callable[[], tuple[Any, Any]]
-    size: Callable[[Any], int]
+    size: Callable[[Any], Any]
+    sized: bool
+    stored: Callable[[Any], Any]
+    values: Callable[[Any], int]
+    side: Callable[[Any], int]
     views: Callable[..., Any]
-    plain: Callable[[int], Any]
-    fitted: Callable[[int], Any]
-    crops: Callable[[int], Any]
+    plain: Callable[[Any], Any]
+    fitted: Callable[[Any], Any]
+    crops: Callable[[Any], Any]
     encoder: Callable[..., nn.Module]
-    default_encoder: Callable[[int], str]
-    raw: Callable[[Any], np.ndarray]
+    default_encoder: Callable[[Any], str]
+    raw: Callable[[Any], Callable[[Any], np.ndarray]]
     thumbnail: Callable[[Any, int], np.ndarray]
+    inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
+    whole: Callable[[nn.Module, Any], Rows] | None = None
 
 
 def image_size(samples: Any) -> int:
@@ -66,19 +95,97 @@ def small_picture(image: np.ndarray, side: int) -> np.ndarray:
     return unlabeled.views.images.centre_crop(pixels, side)
 
 
+def node_counts(form: GraphForm) -> Callable[[Graph], np.ndarray]:
+    """What the nodes of a graph carry, whatever their links: the sum and the mean, and the number of nodes.
+
+    Of nodes that carry nothing it is their degrees, as the networks see them.
+    """
+    from unlabeled.data.graphs.batch import joined
+    from unlabeled.encoders.graphs.features import NodeFeatures
+
+    features = NodeFeatures(form)
+
+    def counted(graph: Graph) -> np.ndarray:
+        rows = features(joined([graph])).numpy()
+        return np.concatenate([rows.sum(0), rows.mean(0), [graph.nodes]]).astype(np.float32)
+
+    return counted
+
+
+def node_activity(node: Node) -> np.ndarray:
+    """How much a node did in each snapshot, whoever with, float32 (T,): what knows no structure."""
+    return node.activity
+
+
+def same(size: Any) -> Any:
+    """Pictures are of one form, their side in pixels."""
+    return size
+
+
+def opening(kind: Modality, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Bare flags told apart: those of the modality's `open`, and those of the method."""
+    own = list(inspect.signature(kind.open).parameters)[2:]
+    return (
+        {name: value for name, value in arguments.items() if name in own},
+        {name: value for name, value in arguments.items() if name not in own},
+    )
+
+
 MODALITIES = {
     "images": Modality(
         open=open_images,
         sample=photographs,
         size=image_size,
+        sized=True,
+        stored=same,
+        values=lambda size: 3 * size**2,
+        side=same,
         views=unlabeled.views.images.simclr,
         plain=unlabeled.views.images.plain,
         fitted=unlabeled.views.images.crop,
         crops=unlabeled.views.images.TenCrops,
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
-        raw=raw_pixels,
+        raw=lambda size: raw_pixels,
         thumbnail=small_picture,
+        inside=lambda encoder, sample, side: [],
+    ),
+    "graphs": Modality(
+        open=open_graphs,
+        sample=graph_sample,
+        size=form_of,
+        sized=False,
+        stored=form_from,
+        values=lambda form: 128 * form.nodes,
+        side=lambda form: 96,
+        views=unlabeled.views.graphs.changed,
+        plain=unlabeled.views.graphs.plain,
+        fitted=unlabeled.views.graphs.plain,
+        crops=unlabeled.views.graphs.plain,
+        encoder=unlabeled.encoders.graphs.graph_encoder,
+        default_encoder=lambda form: "diffpool",
+        raw=node_counts,
+        thumbnail=draw,
+        inside=pictured,
+    ),
+    "temporal_graphs": Modality(
+        open=open_snapshots,
+        sample=lambda: (open_snapshots(None), None),
+        size=snapshot_form,
+        sized=False,
+        stored=snapshot_form_from,
+        values=lambda form: form.snapshots,
+        side=lambda form: 96,
+        views=unlabeled.views.temporal_graphs.nodes,
+        plain=unlabeled.views.temporal_graphs.nodes,
+        fitted=unlabeled.views.temporal_graphs.nodes,
+        crops=unlabeled.views.temporal_graphs.nodes,
+        encoder=unlabeled.encoders.temporal_graphs.temporal_encoder,
+        default_encoder=lambda form: "self_attention",
+        raw=lambda form: node_activity,
+        thumbnail=unlabeled.views.temporal_graphs.activity_bars,
+        inside=lambda encoder, sample, side: [],
+        whole=unlabeled.encoders.temporal_graphs.node_rows,
     ),
 }
 

@@ -3,11 +3,13 @@
 import argparse
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import jsonargparse
@@ -44,6 +46,7 @@ class Parser(jsonargparse.ArgumentParser):
             add_help=False,
         )
         self.words = list(words)
+        self.hints: dict[str, Any] = {}
 
     @staticmethod
     def helps(function: Callable[..., Any]) -> dict[str, str]:
@@ -61,17 +64,50 @@ class Parser(jsonargparse.ArgumentParser):
             if name in skip or parameter.kind is parameter.VAR_KEYWORD:
                 continue
             flag = f"--{prefix}{name}".replace("_", "-")
+            self.hints[f"{prefix}{name}"] = hints[name]
             options: dict[str, Any] = {"help": helps.get(name)}
             if parameter.default is parameter.empty:
                 options["required"] = True
             if parameter.default is False:
                 group.add_argument(flag, action="store_true", default=False, **options)
-            elif get_args(hints[name])[1:] == (Ellipsis,):  # a tuple of any length: --k 1 5 10
-                kind = get_args(hints[name])[0]
-                group.add_argument(flag, nargs="+", type=kind, default=list(parameter.default), **options)
+            elif get_origin(hints[name]) is tuple:  # of any length: --k 1 5 10; of two: --views.crop-area 0.2 1
+                kind, *rest = get_args(hints[name])
+                count = "+" if rest == [Ellipsis] else 1 + len(rest)
+                group.add_argument(flag, nargs=count, type=kind, default=list(parameter.default), **options)
             else:
                 default = None if parameter.default is parameter.empty else parameter.default
                 group.add_argument(flag, type=_typed(hints[name]), default=default, **options)
+
+    def told(self, problem: str) -> str:
+        """What jsonargparse says of a wrong word, as a sentence that names the flag and what it takes."""
+        problem = " ".join(problem.split())
+        wrong = re.match(r'Parser key "([\w.]+)".*?(?:Got value|Given value): (.*)$', problem)
+        if wrong and wrong[1] in self.hints:
+            flag = f"--{wrong[1]}".replace("_", "-")
+            return f"{flag} takes {_in_words(self.hints[wrong[1]])}, got {wrong[2]}."
+        unknown = re.match(r"[Uu]nrecognized arguments: (.*)$", problem)
+        if unknown:
+            word = unknown[1].split()[0]
+            if word.startswith("-"):
+                flags = [f"--{name}".replace("_", "-") for name in self.hints]
+                near = get_close_matches(word.partition("=")[0], flags, 2)
+                return f"there is no flag {word} here; " + (f"is it {' or '.join(near)}?" if near else "see --help.")
+            on = "; a flag that is off by default is switched on by its name alone" if word in ("true", "false") else ""
+            return f"{word!r} is a word too many{on}."
+        return problem
+
+
+def _in_words(hint: Any) -> str:
+    """What a flag of that type takes: `one of lars, sgd`, `2 values, each a finite number`, `text or null`."""
+    kinds = get_args(hint)
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, kinds))}"
+    if get_origin(hint) is tuple:
+        of_any_length = kinds[1:] == (Ellipsis,)
+        return f"{'one or more values' if of_any_length else f'{len(kinds)} values'}, each {_in_words(kinds[0])}"
+    if type(None) in kinds:
+        return " or ".join([*(_in_words(kind) for kind in kinds if kind is not type(None)), "null"])
+    return {int: "a whole number", float: "a finite number", bool: "true or false"}.get(hint, "text")
 
 
 def _typed(hint: Any) -> Any:
@@ -85,15 +121,17 @@ def parse(verb: str, words: Sequence[str]) -> Any:
     """Call `verb` with what the words say; print help and return None where it is asked for.
 
     Raises:
-        UserError: a word too many or missing, or the verb's own.
-        argparse.ArgumentError: a flag that there is not, or a value of another type.
+        UserError: a word too many or missing, a flag that there is not, a value of another type, or the verb's own.
     """
     wants_help = bool({"-h", "--help"} & set(words)) or not (words or verb == "methods")
     call, parser = BUILDERS.get(verb, _plain)(verb, [word for word in words if word not in ("-h", "--help")])
     if wants_help:
         print(parser.format_help(), end="")
         return None
-    options = parser.parse_args(parser.words).as_dict()
+    try:
+        options = parser.parse_args(parser.words).as_dict()
+    except argparse.ArgumentError as problem:
+        raise UserError(parser.told(str(problem))) from None
     for name in ("help", "config"):
         options.pop(name, None)
     if "TORCHELASTIC_RUN_ID" in os.environ and verb != "pretrain":  # which has Fabric join the others itself
@@ -143,11 +181,13 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     found = methods.find(method)
     from unlabeled.modalities import modality
 
-    kind = modality(_modality_of(rest))
-    preset = getattr(found, "views", {}).get(_modality_of(rest), kind.views)
+    name = _modality_of(rest, found)
+    kind = modality(name)
+    preset = getattr(found, "views", {}).get(name, kind.views)
     parser.add_function(found, ("encoder",), f"{found.__name__}: its own flags")
+    parser.add_function(kind.open, list(inspect.signature(kind.open).parameters)[:2], "its data")
     parser.add_function(preset, ("size",), "its views", "views.")
-    parser.add_function(kind.encoder, ("name", "image_size"), "its encoder", "network.")
+    parser.add_function(kind.encoder, ("name", "image_size", "form"), "its encoder", "network.")
     return pretrain, parser
 
 
@@ -212,6 +252,6 @@ def _config(words: Sequence[str]) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _modality_of(words: Sequence[str]) -> str:
+def _modality_of(words: Sequence[str], method: type) -> str:
     path = _value(words, "--data")
-    return "images" if path is None else recognise(path)
+    return methods.looks_at(method)[0] if path is None else recognise(path)

@@ -7,18 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from battery.small import digits, session
+from battery.small import session, world_of
 from unlabeled import chance, methods
 from unlabeled.distributed import average_gradients
-from unlabeled.encoders.images import image_encoder
 from unlabeled.errors import UserError
-from unlabeled.modalities import modality
 from unlabeled.run import Run
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.loader import Steps
-from unlabeled.training.method import ActsBeforeStep, Batch, LooksThrough, Prepares, Represents, StepsItself
+from unlabeled.training.method import ActsBeforeStep, Batch, LooksThrough, Penalises, Prepares, Represents, StepsItself
 from unlabeled.training.pretraining import Session
 
 MethodClass = Callable[..., Any]
@@ -30,7 +28,7 @@ class Killed(Exception):
 
 def loss_falls_on_one_batch(method: MethodClass, folder: Path) -> None:
     """Sixty steps on the same sixteen samples lower the loss on fixed views, towards a target that stands still."""
-    one = session(method, folder / "one", steps=60, data=tuple(part[:16] for part in digits()))
+    one = session(method, folder / "one", steps=60, data=world_of(method).data(16))
     if isinstance(one.loop.method, LooksThrough):
         one.loop.method.before_step = lambda step: None  # it would set itself another target from all samples
     loaded = one_batch(one)
@@ -62,10 +60,13 @@ def saves_and_loads_equal_embeddings(method: MethodClass, folder: Path) -> None:
     """The encoder written to disk embeds as the one that was trained."""
     one = session(method, folder / "run", steps=3)
     one.train()
-    views = modality("images").plain(8)
+    world = world_of(method)
+    views = world.kind.plain(one.form)
     batch = views.join([[views.view(views.read(one.samples, place), None) for place in range(8)]])
     trained = one.loop.module.eval()
-    fresh: nn.Module = image_encoder("small_resnet", 8)
+    if world.kind.whole is not None:
+        batch = trained.encoder.graph_of(one.samples)
+    fresh = world.fresh(one.form)
     if isinstance(trained, Represents):
         fresh = method(encoder=fresh, **one.settings.arguments)
     fresh.load_state_dict(Run.open(folder / "run").weights())
@@ -116,7 +117,7 @@ def steps_in_parts(method: MethodClass, folder: Path) -> None:
     slow.module.train()
     for part in loaded.parts:
         slow.module.zero_grad()
-        slow.method.loss(part).backward()
+        penalised(slow.method, slow.method.loss(part)).backward()
         expected.append([p.grad for p in slow.module.parameters() if p.grad is not None])
     one.loop.plan.clip = None  # which would change the gradients that are looked at
     one.train()
@@ -124,6 +125,11 @@ def steps_in_parts(method: MethodClass, folder: Path) -> None:
     for gradient, parts in zip(found, zip(*expected, strict=True), strict=True):
         torch.testing.assert_close(gradient, torch.stack(parts).mean(0), rtol=1e-4, atol=1e-6)
     resumes_to_the_same_bits(method, folder, accumulate=2)
+
+
+def penalised(method: Any, loss: Tensor) -> Tensor:
+    """The loss with what the encoder adds to it, as the loop has it."""
+    return loss + method.encoder.penalty() if isinstance(method.encoder, Penalises) else loss
 
 
 def kill_after(one: Session, saves: int) -> None:
@@ -178,16 +184,18 @@ CHECKS = (
 
 def gradients(method: MethodClass, process: int, processes: int, batch: int = 12) -> dict[str, Tensor]:
     """Loss, averaged gradients and batch-norm statistics of one process's share of a global batch, in float64."""
+    world = world_of(method)
+    samples = world.kind.open(world.data(64), None)
+    form = world.kind.size(samples)
     chance.seed_torch(0, chance.INITIALISATION)
-    built = method(encoder=image_encoder("small_resnet", 8))
-    samples = modality("images").open(digits(), None)
+    built = method(encoder=world.fresh(form))
     if isinstance(built, Prepares):
         built.prepare(samples)
     over_processes(built.double())
-    views = getattr(method, "views", {}).get("images", modality("images").views)(size=8)
+    views = getattr(method, "views", {}).get(world.modality, world.kind.views)(size=form)
     loaded = Steps(samples, views, 0, batch, process, processes)[0].batch
     chance.seed_torch(0, chance.MODEL, 0, 0)
-    loss = built.loss(Batch(loaded.views.double(), loaded.index))
+    loss = penalised(built, built.loss(Batch(loaded.views.double(), loaded.index)))
     loss.backward()
     parameters = list(built.parameters())
     if processes > 1:

@@ -34,9 +34,23 @@ CASES: dict[str, Case] = {
     "nt_logistic of one view": Case(partial(objectives.nt_logistic, negatives="one", semi_hard=True)),
     "margin_triplet": Case(objectives.margin_triplet),
     "margin_triplet semi-hard": Case(partial(objectives.margin_triplet, semi_hard=True)),
+    "local_global": Case(lambda parts, wholes: objectives.local_global(parts, wholes, torch.arange(len(parts)))),
+    "reconstruction": Case(objectives.reconstruction),
+    "reconstruction of a kind": Case(partial(objectives.reconstruction, categories=3)),
     "margin_triplet as long as it is": Case(partial(objectives.margin_triplet, normalized=False, negatives="one")),
+    "walk_context": Case(
+        lambda first, second: objectives.walk_context(
+            first[None], second[None, :, None], torch.ones(1, len(first), 1, dtype=torch.bool), drawn(first)
+        )
+    ),
 }
 """Name in `unlabeled.objectives`, and more words for more ways to call it, to case: a new objective adds its line."""
+
+
+def drawn(rows: Tensor) -> Tensor:
+    """Negatives that every process shares, (1, 3, D), the same in every precision."""
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(1, 3, rows.shape[1], generator=generator).bfloat16().to(rows.dtype)
 
 
 def embeddings(case: Case, batch: int = 6, width: int = 5, seed: int = 0, dtype: torch.dtype = torch.float64):

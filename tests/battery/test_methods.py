@@ -36,6 +36,29 @@ def test_hook(method: Any, check: Any, tmp_path: Path) -> None:
     check(method, tmp_path)
 
 
+class SimCLROnGraphs(methods.find("simclr")):
+    """The same class, untouched, in the small world of graphs."""
+
+    modalities = ("graphs",)
+
+
+class SeLaOnGraphs(methods.find("sela")):
+    modalities = ("graphs",)
+
+
+class SupervisedOnGraphs(methods.find("supervised")):
+    modalities = ("graphs",)
+
+
+ON_GRAPHS = (SimCLROnGraphs, SeLaOnGraphs, SupervisedOnGraphs)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("method", ON_GRAPHS, ids=lambda method: method.__name__)
+def test_on_graphs(method: Any, check: Any, tmp_path: Path) -> None:
+    check(method, tmp_path)
+
+
 @pytest.mark.parametrize("name", all_methods())
 def test_help(name: str) -> None:
     shown = subprocess.run(
@@ -90,6 +113,7 @@ class ForgetsBatchNorm(hooks.Plain):
 def shards_of_all() -> dict[str, dict[str, Tensor]]:
     """Every method, and a broken one, on this process's share."""
     every = {name: methods.find(name) for name in methods.names()} | {"broken": ForgetsBatchNorm}
+    every |= {method.__name__: method for method in ON_GRAPHS}
     return {name: battery.gradients(method, rank(), world_size()) for name, method in every.items()}
 
 
@@ -102,6 +126,12 @@ def shards() -> list[dict[str, dict[str, Tensor]]]:
 def test_two_processes_equal_one(name: str, shards: Any) -> None:
     whole = battery.gradients(methods.find(name), 0, 1)
     battery.is_the_same_over_processes([shard[name] for shard in shards], whole)
+
+
+@pytest.mark.parametrize("method", ON_GRAPHS, ids=lambda method: method.__name__)
+def test_two_processes_equal_one_on_graphs(method: Any, shards: Any) -> None:
+    whole = battery.gradients(method, 0, 1)
+    battery.is_the_same_over_processes([shard[method.__name__] for shard in shards], whole)
 
 
 def test_the_check_over_processes_fails_on_broken(shards: Any) -> None:

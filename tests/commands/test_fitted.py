@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import unlabeled
 from battery.small import digits
 from finished import call, photos, refused, train
 from unlabeled.cli import main
+from unlabeled.commands.fitted import _network
+from unlabeled.commands.load import load
 from unlabeled.commands.transfer import Source, sources_of
 from unlabeled.errors import UserError
 from unlabeled.run import Run
@@ -76,6 +79,28 @@ def test_finetune_says_what_the_contract_says_and_goes_on(run: Path, capfd: Any)
     assert "finetune" in [each["protocol"] for each in Run.open(run).evaluations()]
 
 
+def test_finetune_trains_the_layers_below_its_classifier_too(run: Path, capfd: Any) -> None:
+    words = ["--share", 0.2, "--draws", 1, "--max-steps", 1, "--workers", 0]
+    folder = run / "evaluations" / "finetune"
+    kept = []
+    for layer in (0, 1):
+        code, said = call(capfd, "evaluate", "finetune", run, *words, "--layer", layer)
+        assert code == 0 and said["layer"] == layer
+        kept.append(set(folder.glob("*.json")))
+    assert (run / "evaluations" / "finetune-layer1.json").is_file()
+    assert len(kept[1] - kept[0]) == 2, "a fit of one layer is not taken for that of another"
+    encoder = load(run, -1)
+    network, encode = _network(encoder, copied=True)
+    seen = torch.from_numpy(digits(6)[0]).float()[:, None].expand(-1, 3, -1, -1) / 255
+    with torch.no_grad():
+        np.testing.assert_allclose(encode(seen).cpu().numpy(), encoder.embed(digits(6)[0]), rtol=1e-4, atol=1e-5)
+    network.train()
+    encode(seen)[:3].square().sum().backward()
+    assert len(list(network.parameters())) == sum(len(list(m.parameters())) for m in (encoder.module, encoder.head))
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in network[1].parameters())
+    assert all(each.grad is None for each in encoder.head.parameters()), "the copy alone is trained"
+
+
 def sources(root: Path) -> Path:
     """Two data sets and a list of them."""
     pixels, labels = digits(300)
@@ -107,6 +132,11 @@ def test_transfer_has_a_record_for_each_source(run: Path, capfd: Any, tmp_path: 
     code, plain = call(capfd, "evaluate", "transfer", run, *words)
     assert plain["details"]["sources"][0]["value"] == first["value"]
     assert plain["details"]["sources"][1]["accuracy"] == second["accuracy"]
+    code, deeper = call(capfd, "evaluate", "transfer", run, *words, "--layer", -1, "--against", other)
+    assert deeper["layer"] == 2 and (run / "evaluations" / "transfer-layer2.json").is_file()
+    for which in ("raw_input", "random_encoder"):
+        same = deeper["baselines"][which] == plain["baselines"][which]
+        assert same == (which == "raw_input"), "the random encoder is looked at in the same layer"
 
 
 def test_a_run_is_a_tie_with_itself_on_its_own_data(run: Path, capfd: Any) -> None:
@@ -169,8 +199,8 @@ def test_lists_that_are_none_are_said(text: str, said: str, tmp_path: Path) -> N
         (["finetune", "--share", "1.01"], "--share takes shares above 0"),
         (["finetune", "--draws", "0"], "--draws takes a number of at least 1"),
         (["finetune", "--epochs", "0"], "--epochs"),
-        (["finetune", "--learning-rate", "nan"], "learning_rate"),
-        (["transfer", "--metric", "map"], "metric"),
+        (["finetune", "--learning-rate", "nan"], "--learning-rate takes"),
+        (["transfer", "--metric", "map"], "--metric takes one of accuracy, per_class, got map"),
         (["transfer", "--data", "nowhere"], "nowhere"),
         (["transfer", "--data", "nowhere.yaml"], "nowhere.yaml"),
         (["transfer", "--data", "a", "b", "--test", "c"], "--test names 1 and --data 2 sources"),

@@ -71,7 +71,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "no out": (lambda w: ["pretrain", "simclr"], "out"),
     "no such flag": (lambda w: [*TRAIN, w / "digits.npz", "--temprature", "1"], "--temprature"),
     "a word for a number": (lambda w: [*TRAIN, w / "digits.npz", "--epochs", "many"], "epochs"),
-    "a choice that is none": (lambda w: [*TRAIN, w / "digits.npz", "--optimizer", "rmsprop"], "optimizer"),
+    "a choice that is none": (
+        lambda w: [*TRAIN, w / "digits.npz", "--optimizer", "rmsprop"],
+        "--optimizer takes one of lars, sgd, adam, adamw, got rmsprop.",
+    ),
     "no data there": (lambda w: [*TRAIN, w / "nowhere"], "nowhere"),
     "empty folder": (lambda w: [*TRAIN, w / "empty"], "empty"),
     "no pictures": (lambda w: [*TRAIN, w / "text"], "text"),
@@ -87,8 +90,42 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         "temperature",
     ),
     "crop of nothing": (
-        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--views.crop-area", "[0,1]"],
-        "crop_area",
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--views.crop-area", "0", "1"],
+        "crop_area takes two rising shares within (0, 1], got [0.0, 1.0] (see --views.... in --help).",
+    ),
+    "half a crop": (lambda w: [*TRAIN, w / "digits.npz", "--views.crop-area", "1"], "--views.crop-area: expected 2"),
+    "a policy that there is not": (
+        lambda w: [*TRAIN, w / "digits.npz", "--views.policy", "coco"],
+        "--views.policy takes one of imagenet, cifar10, svhn or null, got coco.",
+    ),
+    "an operation that there is not": (
+        lambda w: [*TRAIN, w / "digits.npz", "--views.operations", "crop", "jigsaw"],
+        "--views.operations takes one or more values, each one of crop, cutout, colour, sobel, noise, blur, rotate, "
+        "got jigsaw.",
+    ),
+    "no number at all": (
+        lambda w: [*TRAIN, w / "digits.npz", "--learning-rate", "nan"],
+        "--learning-rate takes a finite number or null, got nan.",
+    ),
+    "neither true nor false": (
+        lambda w: [*TRAIN, w / "digits.npz", "--normalize", "maybe"],
+        "--normalize takes true or false, got maybe.",
+    ),
+    "a flag misspelt": (
+        lambda w: [*TRAIN, w / "digits.npz", "--views.colour-strength=1"],
+        "there is no flag --views.colour-strength=1 here; is it --views.color-strength",
+    ),
+    "a value for what takes none": (
+        lambda w: [*TRAIN, w / "digits.npz", "--linear-probe", "true"],
+        "'true' is a word too many; a flag that is off by default is switched on by its name alone.",
+    ),
+    "one sample a part": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "2", "--accumulate", "2"],
+        "leaves one sample a part",
+    ),
+    "a margin below zero": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--margin", "-1"],
+        "margin takes a number of at least 0, got -1.0 (see --help).",
     ),
     "no such precision": (lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--precision", "8-bit"], "8-bit"),
     "batch not shared equally": (
@@ -197,6 +234,29 @@ def test_json_can_be_printed_whatever_the_terminal_takes(tmp_path: Path) -> None
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["skipped"] == [{"path": "日本.jpg", "reason": "empty file"}]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"objective": "ntxent"}, "--objective takes one of nt-xent, nt-logistic, margin-triplet, got 'ntxent'."),
+        ({"temperature": float("nan")}, "--temperature takes finite numbers, got nan."),
+        ({"views": {"crop_area": (0.5, float("inf"))}}, "--views.crop-area takes finite numbers, got inf."),
+        ({"views": {"operations": ["crop", "jigsaw"]}}, "--views.operations takes one of crop, .*, got 'jigsaw'."),
+        ({"views": {"policy": "coco"}}, "--views.policy takes one of imagenet, cifar10, svhn, got 'coco'."),
+        ({"network": {"stem": "tiny"}}, "--network.stem takes one of auto, small, standard, got 'tiny'."),
+    ],
+)
+def test_python_is_told_what_the_command_is(wrong: dict[str, Any], words: str, world: Path, tmp_path: Path) -> None:
+    with pytest.raises(unlabeled.UserError, match=words):
+        unlabeled.pretrain("simclr", data=world / "digits.npz", out=tmp_path / "run", batch_size=16, **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_crop_is_two_numbers(world: Path, tmp_path: Path, capfd: Any) -> None:
+    main([*map(str, [*TRAIN, world / "digits.npz"]), "--out", str(tmp_path / "run"), "--batch-size", "16",
+          "--views.crop-area", "0.2", "0.7"])  # fmt: skip
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["views"]["crop_area"] == [0.2, 0.7]
 
 
 def test_at_least_thirty_mistakes() -> None:

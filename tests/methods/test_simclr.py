@@ -1,5 +1,6 @@
 """SimCLR's options: what each changes, and what it must not."""
 
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from battery.methods import one_batch, same_state
+from battery.methods import gradients, is_the_same_over_processes, one_batch, same_state
 from battery.processes import run_in_processes
 from battery.small import digits, session
 from unlabeled import chance
@@ -221,7 +222,7 @@ def representations(global_bn: bool) -> torch.Tensor:
     """Of this process's share of twelve pictures, after what `pretrain` does to batch norms."""
     samples = modality("images").open(digits(12), None)
     settings = Settings("simclr", encoder="small_resnet", image_size=8, arguments={"global_bn": global_bn})
-    built = build(SimCLR, modality("images"), settings, samples)
+    built = build(SimCLR, modality("images"), settings, samples, 8)
     assert isinstance(built, nn.Module)
     with torch.no_grad():
         rows: torch.Tensor = built.double().encoder(pictures().chunk(world_size())[rank()])
@@ -248,6 +249,62 @@ def test_batch_norm_is_over_all_processes_or_over_each() -> None:
     torch.testing.assert_close(shards[0][False], alone, rtol=1e-6, atol=1e-7)
 
 
+# --- over processes --------------------------------------------------------------------------------------------------
+
+
+class WithoutNorm(nn.Module):
+    """An encoder without batch norm."""
+
+    width = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Tanh())
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        rows: torch.Tensor = self.network(batch).mean((2, 3))
+        return rows
+
+
+WAYS: dict[str, Any] = {
+    "as the paper has it": SimCLR,
+    "beside a linear probe": partial(SimCLR, linear_probe=True),
+    "without any batch norm": lambda encoder: SimCLR(WithoutNorm(), projection_layers=0),
+    "by triplets of one view": partial(SimCLR, objective="margin-triplet", negatives="one", semi_hard=True),
+}
+"""Ways to build it, each with the same value and gradient whatever the number of processes."""
+
+
+def gradients_of_all() -> dict[str, Any]:
+    every = WAYS | {"broken": partial(SimCLR, objective="broken")}
+    OBJECTIVES["broken"] = lambda first, second, by: without_gradient_of_keys(first, second)
+    return {name: gradients(way, rank(), world_size()) for name, way in every.items()}
+
+
+def without_gradient_of_keys(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """The commonest mistake: keys gathered as numbers, so that no process learns what it does to others' anchors."""
+    rows = nn.functional.normalize(torch.cat([first, second]), dim=1)
+    parts = [torch.empty_like(rows) for _ in range(world_size())]
+    torch.distributed.all_gather(parts, rows.detach())
+    own = torch.arange(len(rows)) + rank() * len(rows)
+    logits = (rows @ torch.cat(parts).T / 0.1).scatter(1, own[:, None], float("-inf"))
+    return nn.functional.cross_entropy(logits, own.roll(len(first)))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_equal_one(count: int) -> None:
+    """Loss, parameter gradients and statistics, in float64; and a gather without gradient is seen to differ."""
+    shards = run_in_processes(gradients_of_all, count)
+    for name, way in WAYS.items():
+        is_the_same_over_processes([shard[name] for shard in shards], gradients(way, 0, 1))
+    whole = gradients(SimCLR, 0, 1)
+    torch.testing.assert_close(
+        torch.stack([shard["broken"]["loss"] for shard in shards]).mean(), whole["loss"], rtol=1e-10, atol=1e-10
+    )
+    with pytest.raises(AssertionError):
+        is_the_same_over_processes([shard["broken"] for shard in shards], whole)
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -255,9 +312,13 @@ def test_batch_norm_is_over_all_processes_or_over_each() -> None:
     ("bad", "words"),
     [
         ({"temperature": 0.0}, "temperature takes"),
+        ({"temperature": float("nan")}, "temperature takes a number above 0, got nan"),
+        ({"loss_scale": 0.0}, "loss_scale takes"),
+        ({"learning_rate": -1.0}, "learning_rate takes"),
+        ({"projection_width": 0}, "output width 0"),
         ({"warmup": 1.5}, "warmup takes"),
-        ({"margin": -0.1}, "no less than 0"),
-        ({"warmup_epochs": -1.0}, "no less than 0"),
+        ({"margin": -0.1}, "takes a number of at least 0"),
+        ({"warmup_epochs": -1.0}, "takes a number of at least 0"),
         ({"projection_hidden": 0}, "a head takes"),
         ({"projection_layers": -1}, "a head takes"),
         ({"semi_hard": True}, "semi_hard is for"),

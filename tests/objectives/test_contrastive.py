@@ -96,6 +96,28 @@ def test_closed_forms(objective) -> None:
 
 
 @each_form
+def test_vanishes_where_partners_are_nearest_and_the_temperature_is_low(objective) -> None:
+    first, second = (torch.from_numpy(part) for part in rows(0, 6, 32))
+    near = first + 0.05 * second
+    losses = [objective(first, near, temperature).item() for temperature in (1.0, 0.3, 0.1, 0.04)]
+    assert losses == sorted(losses, reverse=True) and 0 < losses[-1] < 1e-3 * losses[0]
+
+
+@each_form
+@settings(deadline=None, max_examples=60)
+@given(batch=st.integers(2, 9), width=st.integers(2, 9), temperature=st.floats(0.2, 9.0), seed=st.integers(0, 99))
+def test_bounds(objective, batch: int, width: int, temperature: float, seed: int) -> None:
+    """0 < L <= ln(1 + (2N - 2) e^(2/t)), which partners that are opposite and negatives that are equal come near."""
+    most = np.log1p((2 * batch - 2) * np.exp(2 / temperature))
+    first, second = (torch.from_numpy(part) for part in rows(seed, batch, width))
+    assert 0 < objective(first, second, temperature).item() <= most
+    opposite = first[:1].expand(batch, width)
+    # of a row of +u's and a row of -u's: its partner is opposite, half of its negatives are equal
+    reached = np.log(batch + (batch - 1) * np.exp(2 / temperature))
+    assert objective(opposite, -opposite, temperature).item() == pytest.approx(reached) and reached <= most
+
+
+@each_form
 def test_symmetries(objective) -> None:
     first, second = (torch.from_numpy(part) for part in rows(1, 6, 5))
     loss = objective(first, second, 0.3)

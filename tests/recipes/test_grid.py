@@ -56,10 +56,10 @@ def test_a_recipe_without_a_grid_is_one_cell() -> None:
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
     """All flags exist and are within their ranges, and no two cells share a file."""
+    from battery.small import WORLDS
     from unlabeled import methods
     from unlabeled.commands.evaluate import PROTOCOLS
     from unlabeled.commands.pretrain import pretrain
-    from unlabeled.encoders.images import image_encoder
     from unlabeled.training.settings import completed
 
     recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -70,13 +70,17 @@ def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
     common = set(pretrain.__annotations__)
     for cell in made:
         flags = dict(cell.recipe["pretrain"])
-        method, size = methods.find(flags["method"]), flags.get("image_size", 32)
+        world = WORLDS["graphs" if "/graphs/" in flags["data"] else "images"]
+        form = world.kind.size(world.kind.open(world.data(16), None))
+        method, size = methods.find(flags["method"]), flags.get("image_size", 32 if world.kind.sized else form)
         own = {name: value for name, value in flags.items() if name not in common}
-        method(encoder=image_encoder("small_resnet", 8), **completed(method, "--", own, "encoder"))
-        preset = method.views["images"]
+        method(encoder=world.fresh(form), **completed(method, "--", own, "encoder"))
+        completed(world.kind.encoder, "--network.", flags.get("network", {}), "name", "image_size", "form")
+        preset = getattr(method, "views", {}).get(world.modality, world.kind.views)
         preset(size=size, **completed(preset, "--views.", flags.get("views", {}), "size"))
-        for protocol, options in cell.recipe["evaluate"].items():
-            completed(PROTOCOLS[protocol], "--", options or {}, "run")
+        for name, options in cell.recipe["evaluate"].items():
+            arguments = dict(options or {})
+            completed(PROTOCOLS[arguments.pop("protocol", name)], "--", arguments, "run")
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +190,18 @@ def test_a_run_that_was_stopped_gives_no_row(finished: Path, monkeypatch: pytest
     call(finished, "--seed", "5", "--share", "0", "4", "--keep")
     assert (finished / "results" / "small" / "noise-noise-seed5.json").exists()
     assert (finished / "runs" / "small" / "noise-noise-seed5" / "encoder.safetensors").exists()
+
+
+def test_one_protocol_may_be_asked_twice(finished: Path) -> None:
+    of_z = {"evaluate": {"knn": {"k": 3}, "knn on z": {"protocol": "knn", "k": 3, "layer": -1}}}
+    path = finished / "twice.yaml"
+    path.write_text(yaml.safe_dump(SMALL | of_z | {"grid": {"first": ["noise"], "second": ["noise"]}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNLABELED_DATA", str(finished))
+        main([str(path), "--runs", str(finished / "runs"), "--results", str(finished / "results")])
+    row = json.loads((finished / "results" / "twice" / "noise-noise-seed0.json").read_text(encoding="utf-8"))
+    found = {name: (result["protocol"], result["layer"]) for name, result in row["evaluate"].items()}
+    assert found == {"knn": ("knn", 0), "knn on z": ("knn", 2)}
 
 
 def test_another_image_source(finished: Path) -> None:

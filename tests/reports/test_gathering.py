@@ -28,7 +28,9 @@ def source(samples: Any, represent: Any = None, seed: int = 3) -> Source:
     def pixels(samples: Any) -> Features:
         return Features(rows_of(samples), np.arange(len(samples)))
 
-    return Source(samples, represent or pixels, KIND.views(8), KIND.plain(8), KIND.thumbnail, seed)
+    return Source(
+        samples, represent or pixels, KIND.views(8), KIND.plain(8), KIND.thumbnail, seed, 8, lambda sample, side: []
+    )
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,23 @@ def test_without_asymmetry_both_views_draw_for_themselves() -> None:
     } == set(turns)
 
 
+def test_the_official_codes_forms_reach_the_operations() -> None:
+    """A crop by its side's law, a blur of a black surround and TensorFlow's colours, alone as in the whole policy."""
+    law = presets.simclr(32, operations=("crop",), crop_law="side", flip=False, asymmetric=True)
+    _, crop = views_of(law, PHOTOGRAPH, 0, chance.VIEWS, 1, 7)
+    generator = chance.generator(0, chance.VIEWS, 1, 7, 0)
+    part = operations.random_resized_crop(PHOTOGRAPH, generator, 32, law=crop_laws.side_crop_box)
+    np.testing.assert_array_equal(crop, operations.to_float(part))
+    white = np.full((64, 64, 3), 255, np.uint8)
+    dark = presets.simclr(64, operations=("blur",), blur_border="zero").view(white, rng())
+    assert dark[32, 32, 0] == pytest.approx(1, abs=1e-6) and dark[0, 0, 0] < 0.99
+    form = presets.simclr(40, color_strength=0.5, operations=("colour",), color_form="tensorflow")
+    square = np.ascontiguousarray(PHOTOGRAPH[100:140, 200:240])
+    np.testing.assert_array_equal(
+        form.view(square, rng(2)), operations.colour(SMALL.copy(), rng(2), 0.5, color_form="tensorflow")
+    )
+
+
 def test_flip_belongs_to_the_crop() -> None:
     crops = {}
     for flip in (True, False):
@@ -256,6 +273,7 @@ def test_all_off_is_the_identity_on_a_square(monkeypatch: pytest.MonkeyPatch) ->
         ({"policy": "imagenet", "blur": True}, "takes the place of"),
         ({"policy": "imagenet", "operations": ("crop",)}, "takes the place of"),
         ({"operations": ("noise",), "blur": True}, "name blur among them"),
+        ({"policy": "imagenet", "color_form": "tensorflow"}, "takes the place of"),
         ({"asymmetric": True}, "name at least one"),
     ],
 )

@@ -180,15 +180,15 @@ def _accuracies(
 
     if samples.classes is None and not given:
         return None, "The data has no labels, so that the runs are ranked without."
-    kind = load(folders[0].path).modality
+    first = load(folders[0].path)
     try:
-        tested = tested if test is None else kind.open(test, test_labels)
+        tested = tested if test is None else first.modality.open(test, test_labels)
         tested = None if tested is None else matched(samples, tested)
 
         def protocol(features_of: Any) -> Any:
             return knn(*pair_of(features_of, samples, tested, seed))
 
-        raw = protocol(lambda of: raw_features(of, kind.raw)).value
+        raw = protocol(lambda of: raw_features(of, first.raw)).value
         found = []
         for folder in folders:
             ours, random = protocol(load(folder.path).features), protocol(random_encoder(folder).features)

@@ -1,15 +1,16 @@
 """`unlabeled embed`: representations to a file that other programs read."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from unlabeled.evaluation.features import Features
+Columns = Mapping[str, Any]
+"""Name to a value a row, text or whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def embed(
     """Write the representation of every sample to a file.
 
     Parquet and .npz have one row a sample: path, index (its place in the data) and embedding; .npy holds the
-    matrix alone and beside it, as .csv, path and index of each row.
+    matrix alone and beside it, as .csv, path and index of each row. Of timed links, a row is a node in a snapshot:
+    node, snapshot (from 0), start and embedding.
 
     Example: unlabeled embed runs/photos --data photos/ --out embeddings.parquet
 
@@ -69,27 +71,32 @@ def embed(
     join(devices)
     encoder = load(folder.path, layer)
     samples = data_of(folder, data)[0]
-    features = encoder.features(samples, labelled=False)
-    names = [samples.names[place] for place in features.ids]
-    on_first(lambda: _write(file, names, features))
-    skipped = [(each.path, each.reason) for each in samples.skipped] + unread(samples, features.ids)
+    skipped = [(each.path, each.reason) for each in samples.skipped]
+    columns: dict[str, Any]
+    if encoder.modality.whole is not None:
+        table = encoder.rows(samples)
+        columns, embeddings = table.columns, table.embeddings
+    else:
+        features = encoder.features(samples, labelled=False)
+        columns = {"path": [samples.names[place] for place in features.ids], "index": features.ids}
+        embeddings = features.embeddings
+        skipped += unread(samples, features.ids)
+    on_first(lambda: _write(file, columns, embeddings))
     return Embedded(
         file=str(file),
-        samples=len(names),
-        width=features.embeddings.shape[1],
+        samples=len(embeddings),
+        width=embeddings.shape[1],
         skipped=[{"path": path, "reason": reason} for path, reason in skipped],
     )
 
 
-def _write(file: Path, names: list[str], features: "Features") -> None:
-    """The file, and the names beside it where its form has no room for them."""
+def _write(file: Path, columns: Columns, embeddings: np.ndarray) -> None:
+    """The file, and the columns beside it where its form has no room for them."""
     from unlabeled.training.checkpoints import write_atomically
 
-    write_atomically(
-        file, lambda beside: WRITERS[file.suffix.lower()](beside, names, features.ids, features.embeddings)
-    )
+    write_atomically(file, lambda beside: WRITERS[file.suffix.lower()](beside, columns, embeddings))
     if file.suffix.lower() == ".npy":
-        write_atomically(file.with_suffix(".csv"), lambda beside: _write_names(beside, names, features.ids))
+        write_atomically(file.with_suffix(".csv"), lambda beside: _write_columns(beside, columns))
 
 
 def unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:
@@ -107,32 +114,40 @@ def unread(samples: Any, ids: np.ndarray) -> list[tuple[str, str]]:
     return unread
 
 
-def _write_parquet(path: Path, names: list[str], ids: np.ndarray, embeddings: np.ndarray) -> None:
+def _write_parquet(path: Path, columns: Columns, embeddings: np.ndarray) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     flat = pa.array(np.ascontiguousarray(embeddings).reshape(-1))
     vectors = pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1])
-    text = pa.array([name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names])
-    pq.write_table(pa.table({"path": text, "index": ids, "embedding": vectors}), path)
+    told = {name: pa.array(_sound(values)) for name, values in columns.items()}
+    pq.write_table(pa.table({**told, "embedding": vectors}), path)
 
 
-def _write_npy(path: Path, names: list[str], ids: np.ndarray, embeddings: np.ndarray) -> None:
+def _sound(values: Any) -> Any:
+    """Text without what UTF-8 cannot say; numbers as they are."""
+    if len(values) and not isinstance(values[0], str):
+        return values
+    return [text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in values]
+
+
+def _write_npy(path: Path, columns: Columns, embeddings: np.ndarray) -> None:
     with path.open("wb") as file:
         np.save(file, embeddings, allow_pickle=False)
 
 
-def _write_npz(path: Path, names: list[str], ids: np.ndarray, embeddings: np.ndarray) -> None:
+def _write_npz(path: Path, columns: Columns, embeddings: np.ndarray) -> None:
+    told = {name: np.array(list(values)) for name, values in columns.items()}
     with path.open("wb") as file:
-        np.savez(file, path=np.array(names), index=ids, embedding=embeddings)
+        np.savez(file, allow_pickle=False, **told, embedding=embeddings)
 
 
-def _write_names(path: Path, names: list[str], ids: np.ndarray) -> None:
+def _write_columns(path: Path, columns: Columns) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "index"])
-        writer.writerows(zip(names, ids.tolist(), strict=True))
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 WRITERS = {".parquet": _write_parquet, ".npy": _write_npy, ".npz": _write_npz}
-"""Ending to (file, names, ids, embeddings) -> nothing."""
+"""Ending to (file, columns, embeddings) -> nothing."""

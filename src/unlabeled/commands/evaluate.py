@@ -5,9 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unlabeled.commands.fitted import finetune, linear_sgd
+from unlabeled.commands.graph_classification import graph_classification
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 from unlabeled.commands.learnt_labels import labels as learnt_labels
+from unlabeled.commands.link_prediction import link_prediction
 from unlabeled.commands.probes import probes
 from unlabeled.commands.transfer import transfer
 
@@ -227,14 +229,16 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "retrieval": retrieval,
     "clustering": clustering,
     "few-shot": few_shot,
+    "graph-classification": graph_classification,
     "probes": probes,
     "labels": learnt_labels,
+    "link-prediction": link_prediction,
     "health": health,
 }
 """Protocol to function."""
 
 
-def evaluate(protocol: str, run: PathText, **options: Any) -> Evaluated | Healthy:
+def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy:
     """Evaluate a run by `protocol`, a name in `PROTOCOLS` (`_` for `-` is understood); `options` are its arguments.
 
     Raises:

@@ -87,6 +87,15 @@ def export(
     file = new_file(out, (".onnx" if format == "onnx" else ".safetensors",), overwrite)
     folder = Run.open(run)
     encoder = load(folder.path)
+    if encoder.modality.whole is not None:
+        raise UserError(
+            f"the encoder of {folder.path} knows its own nodes alone; take their rows with unlabeled embed."
+        )
+    if format == "onnx" and not encoder.modality.sized:
+        raise UserError(
+            f"ONNX takes networks of one tensor, and that of {folder.path} takes {encoder.description['modality']}; "
+            "use --format safetensors."
+        )
     module, pictures = _module(encoder), _pictures(encoder, data_of(folder, data)[0])
     expected = _representations(module, pictures)
     tolerance = tolerance_of(expected)

@@ -67,11 +67,11 @@ def linear_sgd(
     opened = Labelled(run, data, test, labels, test_labels, seed, layer).opened()
     modality = opened.trained.modality
     views = modality.fitted(opened.trained.size)
-    raw = RawViews(views, modality.raw)
+    raw = RawViews(views, opened.trained.raw)
     ways = {
         "trained": (_network(opened.trained)[1], views, opened.trained.features),
         "random_encoder": (_network(opened.random)[1], views, opened.random.features),
-        "raw_input": (lambda rows: rows, raw, lambda samples: raw_features(samples, modality.raw)),
+        "raw_input": (lambda rows: rows, raw, lambda samples: raw_features(samples, opened.trained.raw)),
     }
     results = {}
     for which, (encode, seen, features_of) in ways.items():
@@ -94,6 +94,7 @@ def finetune(
     batch_size: int = 256,
     max_steps: int | None = None,
     workers: int = 2,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Fine-tune everything on a share of the labels, beside the frozen encoder and training from scratch on the same.
@@ -118,6 +119,8 @@ def finetune(
         batch_size: over all processes, at least 1, or all samples of a draw; the learning rate grows with it.
         max_steps: at most so many steps of each fit, for a quick look.
         workers: processes that make views, at least 0; the result does not depend on it.
+        layer: where the classifier is put: 0 on the encoder's output, k on the k-th layer of its projector, -1 on the
+            projector's last; the layers below it are fine-tuned too.
         seed: of the split and of the draws.
     """
     from unlabeled.evaluation.finetune import Start, Study
@@ -128,11 +131,11 @@ def finetune(
         whole = (60 if share < 0.05 else 30) if epochs is None else epochs
         return Recipe(whole, batch_size, max_steps=max_steps, workers=workers)
 
-    opened = Labelled(run, data, test, labels, test_labels, seed).opened()
+    opened = Labelled(run, data, test, labels, test_labels, seed, layer).opened()
     ways: dict[str, Callable[[Any], Features]] = {
         "frozen": opened.trained.features,
         "random_encoder": opened.random.features,
-        "raw_input": partial(raw_features, raw=opened.trained.modality.raw),
+        "raw_input": partial(raw_features, raw=opened.trained.raw),
     }
     pairs = {which: opened.pair(features_of, seed) for which, features_of in ways.items()}
     pool = _pool(opened, *pairs["frozen"])
@@ -168,9 +171,11 @@ def _pool(opened: Opened, train: "Features", test: "Features") -> "Pool":
 
 def _network(encoder: "Encoder", copied: bool = False) -> "tuple[nn.Module, Encode]":
     """An encoder's network, or a copy of it to be trained, and what it and the layers above make of a batch."""
+    from torch import nn
+
     from unlabeled.evaluation.extraction import encode_with
 
-    network = deepcopy(encoder.module) if copied else encoder.module
-    represent = getattr(network, "represent") if encoder.description["represents"] else None  # noqa: B009
-    encode, project = encode_with(network, represent), encode_with(encoder.head)
-    return network, lambda batch: project(encode(batch))
+    module, head = (deepcopy(encoder.module), deepcopy(encoder.head)) if copied else (encoder.module, encoder.head)
+    represent = getattr(module, "represent") if encoder.description["represents"] else None  # noqa: B009
+    encode, project = encode_with(module, represent), encode_with(head)
+    return nn.ModuleList([module, head]) if len(head) else module, lambda batch: project(encode(batch))

@@ -121,7 +121,7 @@ def health(
         devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.commands.labelled import kept_as
-    from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.load import data_of, load, random_encoder
     from unlabeled.run import Run
     from unlabeled.training.launching import join
 
@@ -133,12 +133,13 @@ def health(
     encoder = load(folder.path, layer or 0)  # says first of all whether there is an encoder, and such a layer
     samples = data_of(folder, data)[0]
     ours, random = health_of(folder, samples, looks), health_of(folder, samples, looks, random=True)
+    drawn = _drawn(samples, limit, seed)
     result = Healthy(
         protocol="health",
         run=str(folder.path),
         n=ours.sanity.n,
-        figures=ours.figures(),
-        baselines={"random_encoder": random.figures()},
+        figures=ours.figures() | encoder.diagnosed(drawn),
+        baselines={"random_encoder": random.figures() | random_encoder(folder).diagnosed(drawn)},
         warnings=ours.warnings(),
         seed=seed,
         details=looks.told(len(samples)),

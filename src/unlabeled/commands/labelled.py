@@ -151,7 +151,7 @@ class Opened:
         return {
             "trained": self.trained.features,
             "random_encoder": self.random.features,
-            "raw_input": lambda samples: raw_features(samples, self.trained.modality.raw),
+            "raw_input": lambda samples: raw_features(samples, self.trained.raw),
         }
 
     def pair(self, features_of: Callable[[Any], "Features"], seed: int) -> "tuple[Features, Features]":
@@ -169,6 +169,7 @@ def kept(
     seed: int,
     split: str,
     opened: Opened | None = None,
+    layer: int = 0,
 ) -> Evaluated:
     """The result of a protocol, kept with the run in place of the one before.
 
@@ -181,10 +182,11 @@ def kept(
         seed: of the split.
         split: where the test samples come from.
         opened: what it worked on, where that was one data set, so that its representations are told at a glance.
+        layer: where the representations come from, where it was not.
     """
     details = {which: asdict(result) for which, result in results.items()}
     ours = details.pop("trained")
-    layer = 0 if opened is None else opened.trained.layer
+    layer = layer if opened is None else opened.trained.layer
     several = opened is not None and opened.tested is not None and opened.tested is not opened.samples
     result = Evaluated(
         protocol=name,

@@ -48,7 +48,7 @@ def labels(
 
     opened = Labelled(run, data, test, labels, test_labels, seed, devices=devices).opened()
     labeller, trained = Labeller.read(opened.folder), opened.trained
-    raw: MakesFeatures = partial(raw_features, raw=trained.modality.raw)
+    raw: MakesFeatures = partial(raw_features, raw=trained.raw)
     how: dict[str, tuple[MakesFeatures, protocol.Finder]] = {
         "trained": (trained.features, protocol.by_heads(labeller)),
         "random_labels": (trained.features, protocol.at_random(labeller, seed)),

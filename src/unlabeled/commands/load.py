@@ -1,6 +1,6 @@
 """`unlabeled.load`: a finished run's encoder, ready to embed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from unlabeled import chance, methods
+from unlabeled.distributed import collect
+from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
 from unlabeled.evaluation.extraction import Extracted, encode_with, extract, extract_blocks
 from unlabeled.evaluation.features import Block, Features, cached, key_of, key_of_weights
-from unlabeled.modalities import modality
+from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run
 from unlabeled.training.settings import MEMORY, Settings
 
@@ -44,7 +46,7 @@ class Encoder:
         self.module, self.description, self.cache = module, description, cache
         self.head = nn.Sequential() if head is None else head
         self.modality = modality(description["modality"])
-        self.size: int = description["image_size"]
+        self.size = self.modality.stored(description.get("form", description["image_size"]))
         self.view = self.modality.plain(self.size)
         represent = getattr(module, "represent") if description["represents"] else None  # noqa: B009
         self._encode, self._project = encode_with(module, represent), encode_with(self.head)
@@ -56,17 +58,41 @@ class Encoder:
         return len(self.head)
 
     @property
+    def raw(self) -> Callable[[Any], np.ndarray]:
+        """What the raw-input baseline sees of one sample, float32 (D,)."""
+        return self.modality.raw(self.size)
+
+    @property
     def batch(self) -> int:
         """Samples at a time: about a quarter of a million values of input each, so that memory stays small."""
-        return max(16, min(256, 2**22 // (3 * self.size**2)))
+        return max(16, min(256, 2**22 // self.modality.values(self.size)))
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """The encoder's output, before the head, of samples in the plain view or in a method's views.
 
         See `evaluation.extraction.extract`; `projected` takes the rows on.
         """
+        if self.modality.whole is not None:
+            (block,) = self._whole(samples)
+            return Extracted(block.views, block.ids, [])
         views = self.view if views is None else views
         return extract(self._encode, samples, views, max(1, 2 * self.batch // max(2, views.count)), seed)
+
+    def diagnosed(self, samples: Any) -> dict[str, float]:
+        """Figures of the encoder's own about its inner working, means over samples; nothing where it has none."""
+        network: Any = getattr(self.module, "encoder", self.module)
+        if not hasattr(network, "diagnosed"):
+            return {}
+        device, names = next(self.module.parameters()).device, dict[str, None]()
+
+        def figures(batch: Any) -> torch.Tensor:
+            found = network.diagnosed(batch.to(device))
+            names.update(dict.fromkeys(found))
+            return torch.stack(list(found.values()), 1)
+
+        means = extract(figures, samples, self.view, self.batch, show=False).views[0].mean(0)
+        told = next(each for each in collect(list(names)) if each)  # a process may have had no sample
+        return dict(zip(told, means.tolist(), strict=True))
 
     def projected(self, rows: np.ndarray) -> np.ndarray:
         """Rows of the encoder's output, float32 (N, D), as they come out of the head, float32 (N, P)."""
@@ -92,11 +118,31 @@ class Encoder:
         else:
             parts = [self._weights, str(self.size), samples.fingerprint()]
             make = partial(extract_blocks, self._encode, samples, self.view, self.batch)
+            if self.modality.whole is not None:
+                make = partial(self._whole, samples)
             features = cached(self.cache, key_of(*parts), make)
             if self.layer:
                 parts += [key_of_weights(self.head.state_dict()), f"layer {self.layer}"]
                 features = cached(self.cache, key_of(*parts), partial(self._projected_blocks, features))
         return features.of(samples) if labelled else features
+
+    def _whole(self, samples: Any) -> Iterator[Block]:
+        """All samples in one block, of an encoder that sees them at once."""
+        table = self.rows(samples)
+        yield Block([table.embeddings[table.current]], np.arange(len(table.current)), [])
+
+    def rows(self, samples: Any) -> Rows:
+        """What an encoder that sees all samples at once makes of them.
+
+        Raises:
+            UserError: they are others than those that it was trained on.
+        """
+        assert self.modality.whole is not None
+        if self.modality.size(samples) != self.size:
+            raise UserError(
+                f"{samples.place} has other nodes or snapshots than the run was trained on; give the run's own data."
+            )
+        return self.modality.whole(self.module, samples)
 
     def _projected_blocks(self, features: Features) -> Iterator[Block]:
         for start in range(0, len(features.ids), ROWS):
@@ -170,6 +216,12 @@ def projector_layers(folder: Run) -> int:
     return int(folder.description().get("projector_layers", 0))
 
 
+def built(kind: Modality, description: dict[str, Any]) -> nn.Module:
+    """The network that encoder.json describes, with weights drawn by torch's generator."""
+    form = kind.stored(description.get("form", description["image_size"]))
+    return kind.encoder(description["encoder"], form, **description["network"])
+
+
 def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     """What the run's weights fill: the encoder (or the method, where it represents), and the projector if it is needed.
 
@@ -187,10 +239,11 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     config, description = folder.config(), folder.description()
     kind = modality(description["modality"])
     chance.seed_torch(config["seed"], chance.INITIALISATION)
-    module = kind.encoder(description["encoder"], description["image_size"], **description["network"])
+    module = built(kind, description)
     if not layer and not description["represents"]:
         return module, nn.Sequential()
-    method = methods.find(description["method"])(encoder=module, **Settings.of(config).arguments)
+    arguments = opening(kind, Settings.of(config).arguments)[1]
+    method = methods.find(description["method"])(encoder=module, **arguments)
     return (method, nn.Sequential()) if description["represents"] else (module, method.projector)
 
 
@@ -211,10 +264,11 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
         UserError: the data cannot be opened, or the run was trained on data in memory and none is given.
     """
     config, kind = folder.config(), modality(folder.description()["modality"])
+    options = opening(kind, Settings.of(config).arguments)[0]
     if data is not None:
-        return kind.open(data, labels), None
+        return kind.open(data, labels, **options), None
     if config["data"] == MEMORY:
         raise UserError(f"{folder.path} was trained on data in memory; say which data to use.")
-    if config["data"] is None:
+    if config["data"] is None and not options:
         return kind.sample()
-    return kind.open(config["data"], labels or config["labels"]), None
+    return kind.open(config["data"], labels or config["labels"], **options), None

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from unlabeled import __version__, methods
-from unlabeled.commands.load import Encoder
+from unlabeled.commands.load import Encoder, built
 from unlabeled.errors import UserError
 from unlabeled.modalities import modality
 from unlabeled.run import Run
@@ -51,7 +51,7 @@ def unpack(data: bytes, name: str | PathLike[str] = "the file") -> Encoder:
         weights, how = load(data), json.loads(_metadata(data)[METADATA])
         description, arguments = how["description"], how["arguments"]
         kind = modality(description["modality"])
-        module: Any = kind.encoder(description["encoder"], description["image_size"], **description["network"])
+        module: Any = built(kind, description)
         if description["represents"]:
             module = methods.find(description["method"])(encoder=module, **arguments)
         module.load_state_dict(weights)

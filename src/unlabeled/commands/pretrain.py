@@ -84,9 +84,10 @@ def pretrain(
 
     Args:
         method: a name that `unlabeled methods` lists.
-        data: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, torchvision:NAME:FOLDER; in
-            Python also an array, a pair of arrays or a torch data set.
-            By default a small sample of real photographs that comes with the installation.
+        data: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, torchvision:NAME:FOLDER; a
+            folder of graphs in the TU collection's form, or networkx:atlas; a table of timed links, CSV or parquet;
+            in Python also an array, a pair of arrays, a torch data set or a list of graphs. By default a small real
+            sample that comes with the installation.
         out: the run folder to make.
         labels: a CSV with columns path,label; kept for evaluation, never seen by the method.
         epochs: passes over the data.
@@ -97,7 +98,8 @@ def pretrain(
             gradients: memory of one part. Losses that compare samples (SimCLR's negatives) and batch norm then see
             the samples of a part only, as in a batch of that size; a loss that is a mean over samples is unchanged.
         image_size: side of the views in pixels; by default the pictures' own up to 64, else 96.
-        encoder: a timm or torchvision model, or small_resnet; by default chosen by the size of the views.
+        encoder: a timm or torchvision model, or small_resnet, by default chosen by the size of the views; for graphs
+            diffpool (the default) or flat.
         init: a run or a .safetensors file whose weights the encoder starts from.
         seed: of everything drawn by chance.
         devices: processes on this machine, one a device; under torchrun leave it out.
@@ -154,8 +156,12 @@ def pretrain(
     if named and settings.data == MEMORY:
         raise UserError(f"{out} was trained on data in memory; resume it from Python with the same data.")
     source = settings.data if named else data
-    modality = "images" if source is None else recognise(source)
-    session = Session(methods.find(settings.method), settings, execution, Path(out), resume, source, modality)
+    found = methods.find(settings.method)
+    modality = methods.looks_at(found)[0] if source is None else recognise(source)
+    if modality not in methods.looks_at(found):
+        able = [name for name in methods.names() if modality in methods.looks_at(methods.find(name))]
+        raise UserError(f"{method} does not learn from {modality}; these do: {', '.join(able)}.")
+    session = Session(found, settings, execution, Path(out), resume, source, modality)
     _announce(session)
     session.train()
     return _result(session)
@@ -181,7 +187,8 @@ def _announce(session: "Session") -> None:
         listed = f", listed in {session.run.path / 'skipped.txt'}" if session.samples.skipped else ""
         print(f"{describe(session.samples)}{listed}", file=sys.stderr)
         print(
-            f"{settings.method}: {settings.encoder} on views of {settings.image_size} pixels, "
+            f"{settings.method}: {settings.encoder}"
+            f"{f' on views of {settings.image_size} pixels' if settings.image_size else ''}, "
             f"batch {settings.batch_size}{parts}, steps {loop.done} to {loop.budget.steps}, seed {settings.seed}",
             file=sys.stderr,
         )

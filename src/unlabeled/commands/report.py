@@ -142,6 +142,8 @@ def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:
         views=views_of(folder, encoder),
         plain=encoder.view,
         thumbnail=encoder.modality.thumbnail,
+        side=encoder.modality.side(encoder.size),
+        inside=partial(encoder.modality.inside, getattr(encoder.module, "encoder", encoder.module)),
         seed=folder.config()["seed"],
     )
 

@@ -62,6 +62,7 @@ def search(
     data: Any = None,
     out: str | PathLike[str] | None = None,
     overwrite: bool = False,
+    snapshot: str | None = None,
 ) -> Searched:
     """Find the samples whose representations are nearest to that of a query, exactly, by cosine.
 
@@ -72,16 +73,18 @@ def search(
 
     Args:
         run: the run's folder.
-        query: a picture, or a folder of pictures: each is a query of its own.
+        query: a picture, or a folder of pictures: each is a query of its own; of timed links, the name of a node.
         top: neighbours of each query, at least 1; all there are where the data has fewer.
         data: where to search; by default the run's own data.
         out: a .png file, the contact sheet to write: each query beside its neighbours.
         overwrite: replace a contact sheet that is there already.
+        snapshot: of timed links, where to search: a number from 0, or a start; by default the last.
 
     Raises:
         UserError: no such query or none that can be read, nothing to search in, or a sheet that cannot be written.
     """
     from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.node_search import search_nodes
     from unlabeled.commands.output import new_file
     from unlabeled.errors import UserError
     from unlabeled.run import Run
@@ -91,6 +94,12 @@ def search(
     sheet = None if out is None else new_file(out, (".png",), overwrite)
     folder = Run.open(run)
     encoder = load(folder.path)
+    if encoder.modality.whole is not None:
+        if sheet is not None:
+            raise UserError("nodes have no pictures to show; leave out --out.")
+        return search_nodes(encoder, data_of(folder, data)[0], str(query), top, snapshot)
+    if snapshot is not None:
+        raise UserError("--snapshot is for runs on timed links; leave it out.")
     queries = encoder.modality.open(query, None)
     samples = data_of(folder, data)[0]
     asked = encoder.extract(queries)

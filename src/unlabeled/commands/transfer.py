@@ -45,6 +45,7 @@ def transfer(
     test: tuple[str, ...] = (),
     metric: Literal["accuracy", "per_class"] = "accuracy",
     against: PathText | None = None,
+    layer: int = 0,
     seed: int = 0,
 ) -> Evaluated:
     """Fit a linear classifier on each of many labelled sources, and test whether it beats others on the same samples.
@@ -64,6 +65,8 @@ def transfer(
         test: labelled samples to test on, one for each source in the same order, - for a fifth of that source.
         metric: what each source is judged by; both are shown.
         against: another run.
+        layer: 0 for the encoder's output, k for that of the k-th layer of its projector, -1 for the projector's last;
+            of --against too.
         seed: of the splits, of the validation samples and of the exchanges.
     """
     from unlabeled.commands.load import data_of, load, random_encoder
@@ -73,14 +76,14 @@ def transfer(
     from unlabeled.run import Run
 
     folder, sources = Run.open(run), sources_of(data, test, metric)
-    trained, random = load(folder.path), random_encoder(folder)
+    trained, random = load(folder.path, layer), random_encoder(folder, layer)
     ways: dict[str, Callable[[Any], Features]] = {
         "trained": trained.features,
         "random_encoder": random.features,
-        "raw_input": lambda samples: raw_features(samples, trained.modality.raw),
+        "raw_input": lambda samples: raw_features(samples, trained.raw),
     }
     if against is not None:
-        other = load(against)
+        other = load(against, layer)
         if other.modality is not trained.modality:
             raise UserError(f"{against} was trained on another kind of data than {run}, so they cannot be compared.")
         ways["against"] = other.features
@@ -94,7 +97,7 @@ def transfer(
             found[which].append(each)
     results = {which: summed(records, seed) for which, records in found.items()}
     tests = "given" if all(source.test is not None for source in sources) else "given, or a fifth of the data"
-    return kept(folder, "transfer", "mean_over_sources", results, seed, tests)
+    return kept(folder, "transfer", "mean_over_sources", results, seed, tests, layer=trained.layer)
 
 
 def _beside(

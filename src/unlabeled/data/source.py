@@ -2,13 +2,17 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from unlabeled.data.graphs import Graphs, holds_graphs, open_graphs
+from unlabeled.data.graphs.atlas import NAME as ATLAS
 from unlabeled.data.images import Images, open_images
 from unlabeled.data.images.formats import EXTENSIONS, FOREIGN
 from unlabeled.data.images.named import is_named, named
 from unlabeled.data.images.opening import ACCEPTED, absolute, kind_of, refuse_plain
+from unlabeled.data.temporal_graphs import Snapshots, is_events, look_at_events
 from unlabeled.errors import UserError
 
 _ENTRIES = 100_000  # files that are looked at before a folder is judged
@@ -20,6 +24,13 @@ _OTHERS = {
     "tables": "parquet feather arrow xlsx npy h5 hdf5 mat",
     "sound": "wav mp3 flac ogg m4a",
 }
+OPENERS: dict[str, Callable[..., Images | Graphs | Snapshots]] = {
+    "images": open_images,
+    "graphs": open_graphs,
+    "temporal_graphs": look_at_events,
+}
+"""Modality to (source, labels) -> samples."""
+
 _KIND = {"." + extension: kind for kind, extensions in _OTHERS.items() for extension in extensions.split()}
 
 
@@ -29,15 +40,19 @@ def recognise(source: object) -> str:
     A folder is judged by the extensions of the files in it, up to the first picture; no file is opened there.
 
     Args:
-        source: a path, or in Python whatever `open_images` takes.
+        source: a path, or in Python whatever `open_images` or `open_graphs` takes, or `Snapshots`.
 
     Returns:
-        "images".
+        "images", "graphs" or "temporal_graphs".
 
     Raises:
         UserError: nothing is there, or what is there belongs to no modality that this version reads; the message
             names what was found and what is accepted.
     """
+    if holds_graphs(source):
+        return "graphs"
+    if isinstance(source, Snapshots):
+        return "temporal_graphs"
     if not isinstance(source, str | os.PathLike):
         refuse_plain(source)
         return "images"  # arrays or a torch data set
@@ -45,6 +60,8 @@ def recognise(source: object) -> str:
         named(os.fspath(source))
         return "images"
     path = absolute(source)
+    if Path(path).is_file() and is_events(path):
+        return "temporal_graphs"
     kind = kind_of(path)
     if kind is None:
         extension = Path(path).suffix.lower()
@@ -55,13 +72,14 @@ def recognise(source: object) -> str:
     return "images"
 
 
-def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images]:
+def look_into(source: object, labels: str | os.PathLike[str] | None = None) -> tuple[str, Images | Graphs | Snapshots]:
     """The modality of a source, and its samples; nothing that only training needs is imported.
 
     Raises:
         UserError: as `recognise` says, or the source cannot be opened.
     """
-    return recognise(source), open_images(source, labels)
+    name = recognise(source)
+    return name, OPENERS[name](source, labels)
 
 
 def settled(source: str | os.PathLike[str]) -> str:
@@ -70,12 +88,16 @@ def settled(source: str | os.PathLike[str]) -> str:
     Raises:
         UserError: a name that is not sound.
     """
+    if os.fspath(source) == ATLAS:
+        return ATLAS
     return str(named(os.fspath(source))) if is_named(source) else str(Path(os.path.expanduser(source)).absolute())  # noqa: PTH111, as `open_images` does
 
 
-def describe(images: Images) -> str:
+def describe(images: Images | Graphs | Snapshots) -> str:
     """One line for people: "1,203 images in 10 classes, 4 unlabelled; 2 unreadable; 1 file of another kind"."""
-    text = _count(len(images), "image", "images")
+    if isinstance(images, Snapshots):
+        return images.describe()
+    text = _count(len(images), *images.nouns)
     if images.labels_pending:
         text += ", labels not looked at yet"
     elif images.labels is not None:

@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from unlabeled.errors import UserError
 
@@ -16,6 +18,17 @@ def summary(name: str) -> str:
     """The first line of a method's module docstring, read without importing it."""
     tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def looks_at(method: Callable[..., Any]) -> tuple[str, ...]:
+    """The modalities that a method can learn from, the first of which its built-in sample is of.
+
+    Those it names in `modalities`; else every one whose samples have views, pictures first, for objectives know no
+    modality.
+    """
+    from unlabeled.modalities import MODALITIES
+
+    return getattr(method, "modalities", tuple(name for name, kind in MODALITIES.items() if kind.whole is None))
 
 
 def find(name: str) -> type:

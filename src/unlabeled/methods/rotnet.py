@@ -42,6 +42,7 @@ class RotNet(nn.Module):
         warmup: share of the steps in which the learning rate rises from 0, within [0, 1].
     """
 
+    modalities: ClassVar = ("images",)
     views: ClassVar = {"images": images.rotations}
     labels: Tensor | None
 

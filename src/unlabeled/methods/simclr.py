@@ -82,15 +82,15 @@ class SimCLR(nn.Module):
         linear_probe: bool = False,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperature takes a number above 0, got {temperature}")
+        for name, above in {"temperature": temperature, "loss_scale": loss_scale}.items():
+            if not above > 0:
+                raise ValueError(f"{name} takes a number above 0, got {above}")
+        least = {"weight_decay": weight_decay, "margin": margin, "learning_rate": learning_rate}
+        for name, value in (least | {"warmup_epochs": warmup_epochs}).items():
+            if value is not None and not value >= 0:
+                raise ValueError(f"{name} takes a number of at least 0, got {value}")
         if not 0 <= warmup <= 1:
             raise ValueError(f"warmup takes a share within 0 and 1, got {warmup}")
-        if (
-            min(projection_width, loss_scale) <= 0
-            or min(weight_decay, margin, learning_rate or 0, warmup_epochs or 0) < 0
-        ):
-            raise ValueError("projection_width and loss_scale take numbers above 0, the others no less than 0")
         if semi_hard and objective == "nt-xent":
             raise ValueError("semi_hard is for nt-logistic and margin-triplet; nt-xent weighs all negatives itself")
         self.encoder = encoder

@@ -159,6 +159,18 @@ def views(seen: Seen | str) -> str:
     return section("views", title, f'{how}<div class="queries">{"".join(map(_viewed, seen.views))}</div>')
 
 
+def inside(seen: Seen | str) -> str:
+    """The clusters that the encoder makes of a sample; nothing where it makes none."""
+    if isinstance(seen, str) or not seen.inside:
+        return ""
+    how = (
+        "<p>Beside each sample two pictures a pool: its nodes in the colour of the cluster that holds most of each, "
+        "and the clusters themselves with the heaviest links between them. One colour everywhere is collapse.</p>"
+    )
+    body = f'{how}<div class="queries">{"".join(map(_viewed, seen.inside))}</div>'
+    return section("inside", "Clusters, level by level", body)
+
+
 def _viewed(viewed: Viewed) -> str:
     cells = "".join(
         f'<li><figure><img src="{data_uri(view)}" alt="view {place} of {shown(viewed.sample.name)}"></figure></li>'

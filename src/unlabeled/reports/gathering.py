@@ -22,6 +22,7 @@ LIMIT = 10_000  # samples on the map; neighbours are looked for among the same
 QUERIES, NEIGHBOURS = 12, 8
 VIEWED, VIEWS = 6, 8
 SIDE = 96  # of pictures that stand alone
+LARGE = 144  # of those in which small parts tell
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Source:
         plain: the one view of evaluation.
         thumbnail: (sample, side) to uint8 (side, side, 3).
         seed: of the run.
+        side: of a picture of a sample beyond which there is no more to see.
+        inside: pictures of what the encoder makes of a sample on the way: (sample, side) to uint8 (side, side, 3) each.
     """
 
     samples: Any
@@ -43,6 +46,8 @@ class Source:
     plain: Any
     thumbnail: Callable[[Any, int], np.ndarray]
     seed: int
+    side: int
+    inside: Callable[[Any, int], list[np.ndarray]]
 
     def picture(self, place: int, side: int, small: Views | None = None) -> np.ndarray:
         """A sample's thumbnail, grey where it cannot be read any more: uint8 (side, side, 3).
@@ -89,12 +94,13 @@ def look(source: Source, limit: int = LIMIT) -> Seen:
         plane=_map(source, embeddings, found) if len(found) > 1 else None,
         queries=_queries(source, embeddings, found) if len(found) > 1 else [],
         views=[_viewed(source, int(place)) for place in found[_spread(source, found, VIEWED)]],
+        inside=[each for place in found[_spread(source, found, VIEWED)] for each in _inside(source, int(place))],
     )
 
 
 def _map(source: Source, embeddings: np.ndarray, places: np.ndarray) -> Map:
     """The plane with thumbnails, which threads read."""
-    side = side_for(len(places), source.plain.size)
+    side = side_for(len(places), source.side)
     with ThreadPoolExecutor(THREADS) as pool:
         thumbnails = list(pool.map(lambda place: source.picture(int(place), side, source.plain), places))
     projection = project(embeddings, source.seed)
@@ -129,6 +135,12 @@ def _viewed(source: Source, place: int) -> Viewed:
     epochs = range(ceil(VIEWS / views.count))
     drawn = [v for epoch in epochs for v in views_of(views, sample, source.seed, chance.VIEWS, epoch, place)][:VIEWS]
     return Viewed(source.shown(place), [jpeg(source.thumbnail(view, SIDE)) for view in drawn])
+
+
+def _inside(source: Source, place: int) -> list[Viewed]:
+    """A sample and what the encoder makes of it on the way; nothing where that cannot be drawn."""
+    drawn = source.inside(source.plain.read(source.samples, place), LARGE)
+    return [Viewed(source.shown(place), [jpeg(each) for each in drawn])] if drawn else []
 
 
 def _spread(source: Source, places: np.ndarray, count: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """All that a page shows, before any of it is HTML."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,7 @@ class Seen:
         plane: the map, or None where too few samples can be embedded.
         queries: neighbours.
         views: of the first epochs.
+        inside: what the encoder makes of a sample on the way, where that can be drawn.
     """
 
     samples: int
@@ -155,6 +156,7 @@ class Seen:
     plane: Map | None
     queries: list[Query]
     views: list[Viewed]
+    inside: list[Viewed] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

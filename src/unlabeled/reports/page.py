@@ -10,7 +10,7 @@ from unlabeled.reports.material import Material
 
 MENU = {
     "evaluation": "Evaluation", "health": "Health", "training": "Training", "map": "Map", "neighbours": "Neighbours",
-    "views": "Views", "skipped": "Skipped", "run": "The run",
+    "views": "Views", "inside": "Clusters", "skipped": "Skipped", "run": "The run",
 }  # fmt: skip
 
 
@@ -23,18 +23,20 @@ def page(material: Material) -> str:
     style, script = _part("page.css"), _part("page.js")
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     seen = material.seen
-    body = (
+    body = [
         sections.evaluation(material),
         sections.health(material),
         sections.training(material),
         gallery.plane(seen),
         gallery.neighbours(seen),
         gallery.views(seen),
+        gallery.inside(seen),
         sections.skipped(material.skipped),
         sections.facts(material.facts),
-    )
+    ]
     version = shown(material.facts.environment.get("packages", {}).get("unlabeled", ""))
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in MENU.items())
+    there = [name for name in MENU if name != "inside" or gallery.inside(seen)]
+    links = "".join(f'<a href="#{name}">{MENU[name]}</a>' for name in there)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -42,7 +44,8 @@ def page(material: Material) -> str:
         '<meta name="color-scheme" content="light dark">'
         f'<title>{shown(material.facts.name)} · unlabeled report</title><link rel="icon" href="data:,">'
         f"<style>{style}</style></head><body>\n"
-        f'{sections.header(material)}<nav aria-label="Sections">{links}</nav><main>{chr(10).join(body)}</main>'
+        f'{sections.header(material)}<nav aria-label="Sections">{links}</nav>'
+        f"<main>{chr(10).join(filter(None, body))}</main>"
         f"<footer><p>A run of unlabeled {version}. "
         "This file holds all it shows and loads nothing.</p></footer>\n"
         f"<script>{script}</script></body></html>\n"

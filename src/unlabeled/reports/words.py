@@ -94,6 +94,17 @@ WORDS = {
         "Evenness of the clusters", "of 1", "1 where all are equally large; 0, one with everything, is collapse.",
     ),
     "clusters_used": Words("Clusters used", "clusters", "With at least one sample; the mean over heads."),
+    "effective_clusters_1": Words(
+        "Clusters in use, first pool", "clusters",
+        "How many clusters the nodes of a graph fill, the mean over graphs; 1 is collapse.",
+    ),
+    "effective_clusters_2": Words("Clusters in use, second pool", "clusters", "The same of the clusters' clusters."),
+    "effective_clusters_3": Words("Clusters in use, third pool", "clusters", "The same of the third level."),
+    "assignment_entropy_1": Words(
+        "Undecided nodes, first pool", "of 1", "0: each node lies in one cluster; 1: each is spread over all alike.",
+    ),
+    "assignment_entropy_2": Words("Undecided clusters, second pool", "of 1", "The same of the clusters' clusters."),
+    "assignment_entropy_3": Words("Undecided clusters, third pool", "of 1", "The same of the third level."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
 }  # fmt: skip
 """Name to words; what is not here is shown by its name."""

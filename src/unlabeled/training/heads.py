@@ -24,7 +24,10 @@ def projector(width: int, hidden: int, output: int, layers: int = 2) -> nn.Seque
         ValueError: a number outside its range.
     """
     if layers < 0 or min(width, hidden, output) < 1:
-        raise ValueError(f"a head takes at least 0 layers and widths of at least 1, got {layers}, {hidden}, {output}")
+        raise ValueError(
+            f"a head takes at least 0 layers and widths of at least 1, got {layers} layers, hidden width {hidden} and "
+            f"output width {output}"
+        )
     widths = [width, *[hidden] * (layers - 1), output]
     head = nn.Sequential(*[_layer(widths[k], widths[k + 1], last=k == layers - 1) for k in range(layers)])
     for module in head.modules():

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import nn
 from unlabeled import chance
 from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
-from unlabeled.modalities import Modality, modality
+from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
@@ -68,11 +70,13 @@ class Session:
         preset = getattr(method, "views", {}).get(modality_name, kind.views)
         fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
-        self.samples = kind.sample()[0] if data is None else kind.open(data, settings.labels)
-        self.settings = settings = resolve(method, preset, kind, settings, self.samples)
-        self.views = called(preset, "--views.", settings.views, size=settings.image_size)
+        self.samples = opened(kind, data, settings)
+        self.form = form_of(kind, settings, self.samples)
+        self.settings = settings = resolve(method, preset, kind, settings, self.samples, self.form, fabric.world_size)
+        self.views = called(preset, "--views.", settings.views, size=self.form)
         checkpoint = Run(out).checkpoint() if resume else None
-        built = build(method, kind, settings if checkpoint is None else replace(settings, init=None), self.samples)
+        start = settings if checkpoint is None else replace(settings, init=None)
+        built = build(method, kind, start, self.samples, self.form)
         if execution.compile:
             compile_in_place(built.encoder)
         if not resume:
@@ -83,7 +87,7 @@ class Session:
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         if isinstance(built, LooksThrough):
-            plain, batch = kind.plain(self.views.size), settings.batch_size
+            plain, batch = kind.plain(self.form), settings.batch_size
             built.look_through(Passes(self.samples, self.views, plain, settings.seed, batch, workers, fabric))
         if checkpoint is not None:
             self._restore(checkpoint)
@@ -153,6 +157,7 @@ class Session:
             "represents": represents,
             "encoder": settings.encoder,
             "image_size": settings.image_size,
+            "form": self.form,
             "network": settings.network,
             "projector_layers": 0,
             "step": self.loop.done,
@@ -166,39 +171,72 @@ class Session:
         return method.encoder.state_dict(), plain_values(description), projector.state_dict()
 
 
-def resolve(method: Callable[..., Any], preset: Any, kind: Modality, settings: Settings, samples: Any) -> Settings:
+def form_of(kind: Modality, settings: Settings, samples: Any) -> Any:
+    """What the encoder must know of its input, of pictures the side that was asked for.
+
+    Raises:
+        UserError: a side of what has none.
+    """
+    if settings.image_size is not None and not kind.sized:
+        raise UserError("--image-size is the side of pictures, and this data holds none; leave it out.")
+    return settings.image_size or kind.size(samples)
+
+
+def opened(kind: Modality, data: Any, settings: Settings) -> Any:
+    """The samples to train on: those of `data`, or the built-in ones where it is None.
+
+    Raises:
+        UserError: the data cannot be opened.
+    """
+    options = opening(kind, settings.arguments)[0]
+    return kind.open(data, settings.labels, **options) if data is not None or options else kind.sample()[0]
+
+
+def resolve(
+    method: Callable[..., Any],
+    preset: Any,
+    kind: Modality,
+    settings: Settings,
+    samples: Any,
+    form: Any,
+    processes: int = 1,
+) -> Settings:
     """Every default written out, so that `config.yaml` says all.
 
     Raises:
         UserError: an argument that the method, its views or the encoder does not have, or too few samples for a batch.
     """
+    options, own = opening(kind, settings.arguments)
+    share = processes * settings.accumulate
+    if kind.whole is not None and share <= len(samples):
+        settings = replace(settings, batch_size=min(settings.batch_size, len(samples) // share * share))
     if settings.batch_size > len(samples):
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {len(samples)} samples of the data; lower it."
         )
-    size = settings.image_size or kind.size(samples)
     return replace(
         settings,
-        image_size=size,
-        encoder=settings.encoder or kind.default_encoder(size),
+        image_size=form if kind.sized else None,
+        encoder=settings.encoder or kind.default_encoder(form),
         views=completed(preset, "--views.", settings.views, "size"),
-        network=completed(kind.encoder, "--network.", settings.network, "name", "image_size"),
-        arguments=completed(method, "--", settings.arguments, "encoder"),
+        network=completed(kind.encoder, "--network.", settings.network, "name", "image_size", "form"),
+        arguments=completed(kind.open, "--", options, *list(signature(kind.open).parameters)[:2])
+        | completed(method, "--", own, "encoder"),
     )
 
 
-def build(method: Callable[..., Any], kind: Modality, settings: Settings, samples: Any) -> Method:
+def build(method: Callable[..., Any], kind: Modality, settings: Settings, samples: Any, form: Any) -> Method:
     """The encoder and the method around it, with the weights that the seed or `--init` gives; prepared for the data.
 
     Raises:
         UserError: a setting is outside its range, or the weights to start from do not fit.
     """
     chance.seed_torch(settings.seed, chance.INITIALISATION)
-    assert settings.encoder is not None and settings.image_size is not None
-    encoder = kind.encoder(settings.encoder, settings.image_size, **settings.network)
+    assert settings.encoder is not None
+    encoder = called(partial(kind.encoder, settings.encoder, form), "--network.", settings.network)
     if settings.init is not None:
         initialise(encoder, Path(settings.init))
-    built: Method = called(method, "--", settings.arguments, encoder=encoder)
+    built: Method = called(method, "--", opening(kind, settings.arguments)[1], encoder=encoder)
     if settings.accumulate > 1 and isinstance(built, StepsItself):
         raise UserError(
             f"{settings.method} has steps of its own, which cannot be made in parts; leave out --accumulate."

@@ -1,10 +1,11 @@
 """What decides a run's result, what does not, and how defaults are written out."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from unlabeled.errors import UserError
 from unlabeled.run import Run
@@ -124,6 +125,11 @@ def check(settings: Settings, execution: Execution) -> None:
             f"--batch-size {settings.batch_size} cannot be made in {settings.accumulate} equal parts by {processes} "
             f"{'process' if processes == 1 else 'processes'}; take a multiple of {processes * settings.accumulate}."
         )
+    if settings.batch_size < 2 * settings.accumulate:
+        raise UserError(
+            f"--batch-size {settings.batch_size} in {settings.accumulate} parts leaves one sample a part, which has "
+            "nothing to be compared with; lower --accumulate."
+        )
     if execution.tensorboard:
         require()
 
@@ -132,15 +138,32 @@ def completed(function: Callable[..., Any], prefix: str, given: dict[str, Any], 
     """`given` with the defaults of `function` beside it, but for the arguments that are `ours` to set.
 
     Raises:
-        UserError: an argument that `function` does not have.
+        UserError: an argument that `function` does not have, a number that is none, or a choice that there is not.
     """
+    hints = get_type_hints(function.__init__ if isinstance(function, type) else function)  # type: ignore[misc]
     parameters = inspect.signature(function).parameters
     options = {name: p.default for name, p in parameters.items() if name not in ours}
-    for name in given:
+    for name, value in given.items():
         if name not in options:
             have = ", ".join(flag(prefix, option) for option in options) or "none"
             raise UserError(f"there is no {flag(prefix, name)} here; there are: {have}.")
+        for each in value if isinstance(value, list | tuple) else [value]:
+            _check_one(flag(prefix, name), each, _choices(hints.get(name)))
     return options | given
+
+
+def _check_one(flag: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{flag} takes finite numbers, got {value}.")
+    if choices and value is not None and value not in choices:
+        raise UserError(f"{flag} takes one of {', '.join(map(str, choices))}, got {value!r}.")
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """The values that a parameter of that type, or each of its values, is one of; none where it takes others."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(choice for each in get_args(hint) for choice in _choices(each))
 
 
 def flag(prefix: str, name: str) -> str:

@@ -28,6 +28,7 @@ class Watch:
         encoder.register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        output = getattr(output, "whole", output)  # of an encoder that was asked for more than the representation
         if module.training and isinstance(output, Tensor) and output.ndim == 2:
             self._output = output.detach()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Images:
         ignored: as above.
         rows: as above; by default all rows of the reader, in order.
     """
+
+    nouns: ClassVar = ("image", "images")
 
     def __init__(
         self,

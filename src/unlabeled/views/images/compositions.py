@@ -6,17 +6,14 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from unlabeled.views.images.looking import ImageViews, ViewsTogether, needed
+from unlabeled.views.images.looking import ImageViews, ViewsTogether
 from unlabeled.views.images.operations import (
     Operation,
     Picture,
     centre_crop,
     clip,
     cutout,
-    gaussian_blur,
-    horizontal_flip,
     noise,
-    random_resized_crop,
     rotate,
     sobel,
     to_float,
@@ -28,9 +25,10 @@ OperationName = Literal["crop", "cutout", "colour", "sobel", "noise", "blur", "r
 def compositions(
     size: int,
     operations: Sequence[OperationName],
+    crop: Operation,
     colour: Operation,
-    crop_area: tuple[float, float] = (0.08, 1.0),
-    flip: bool = True,
+    blur: Operation,
+    at_least: int,
     asymmetric: bool = False,
 ) -> ImageViews:
     """Two views by operations in the order given, each applied to every view, and once where it is named twice.
@@ -43,9 +41,10 @@ def compositions(
     Args:
         size: side of a view in pixels, at least 1.
         operations: at least one.
+        crop: what `crop` does, (H, W, 3) of any size and of either pixel type to (size, size, 3).
         colour: what `colour` does.
-        crop_area: smallest and largest share of the area that a crop keeps, within (0, 1].
-        flip: whether half of the crops are flipped left to right.
+        blur: what `blur` does.
+        at_least: the shorter side that pictures keep when they are decoded.
         asymmetric: see above.
 
     Raises:
@@ -54,17 +53,13 @@ def compositions(
     if not operations:
         raise ValueError("asymmetric views are made by operations; name at least one")
 
-    def crop(image: np.ndarray, rng: Generator) -> np.ndarray:
-        part = random_resized_crop(image, rng, size, crop_area)
-        return horizontal_flip(part, rng) if flip else part
-
     table: dict[OperationName, Operation] = {
         "crop": lambda picture, rng: clip(crop(picture, rng)),
         "cutout": cutout,
         "colour": colour,
         "sobel": sobel,
         "noise": noise,
-        "blur": gaussian_blur,
+        "blur": blur,
         "rotate": rotate,
     }
     chosen = list(dict.fromkeys(operations))
@@ -86,7 +81,6 @@ def compositions(
     def first(image: np.ndarray, rng: Generator) -> Picture:
         return together(image, [rng])[0]
 
-    at_least = needed(size, crop_area[0])
     if asymmetric:
         return ViewsTogether(size, 2, first, at_least, together)
     return ImageViews(size, 2, view, at_least)

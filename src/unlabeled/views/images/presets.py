@@ -67,29 +67,33 @@ def simclr(
     blurred = size > 32 if blur is None else blur
     if strength < 0:
         raise ValueError(f"color_strength takes a number of at least 0, got {strength}")
-    if policy and (color_strength or blur or operations or asymmetric):
-        raise ValueError(f"the policy {policy} takes the place of color_strength, blur and operations; leave these out")
+    forms = brightness_form, color_form, blur_border
+    if policy and (
+        color_strength or blur or operations or asymmetric or forms != ("multiplicative", "torchvision", "mirror")
+    ):
+        raise ValueError(f"the policy {policy} takes the place of all colour, blur and operations; leave these out")
+    if operations and blur:
+        raise ValueError("operations take the place of blur; name blur among them")
     distort = partial(colour, strength=strength, brightness_form=brightness_form, color_form=color_form)
-    if operations or asymmetric:
-        if blur:
-            raise ValueError("operations take the place of blur; name blur among them")
-        return compositions(size, operations, distort, crop_area, flip, asymmetric)
-    law = CROP_LAWS[crop_law]
+    soften, law, at_least = partial(gaussian_blur, border=blur_border), CROP_LAWS[crop_law], needed(size, crop_area[0])
 
     def crop(image: np.ndarray, rng: Generator) -> np.ndarray:
         part = random_resized_crop(image, rng, size, crop_area, law=law)
         return horizontal_flip(part, rng) if flip else part
 
+    if operations or asymmetric:
+        return compositions(size, operations, crop, distort, soften, at_least, asymmetric)
+
     def view(image: np.ndarray, rng: Generator) -> Picture:
         out = to_float(crop(image, rng))
         if strength > 0:
             out = distort(out, rng)
-        return gaussian_blur(out, rng, border=blur_border) if blurred and rng.random() < 0.5 else out
+        return soften(out, rng) if blurred and rng.random() < 0.5 else out
 
     def by_policy(learnt: Policy, image: np.ndarray, rng: Generator) -> Picture:
         return to_float(autoaugment(crop(image, rng), rng, learnt))
 
-    return ImageViews(size, 2, partial(by_policy, policy) if policy else view, needed(size, crop_area[0]))
+    return ImageViews(size, 2, partial(by_policy, policy) if policy else view, at_least)
 
 
 def crops(size: int, crop_area: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> ImageViews:

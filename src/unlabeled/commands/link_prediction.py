@@ -1,0 +1,297 @@
+"""`unlabeled evaluate link-prediction`: which links come next, step by step, beside what simple counts say."""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+from unlabeled.commands.labelled import Evaluated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unlabeled.evaluation.link_prediction.step import Answer
+    from unlabeled.run import Run
+    from unlabeled.training.settings import Settings
+
+FUTURE = 6
+"""Snapshots ahead of the task multi-step (DySAT, appendix C)."""
+
+
+@dataclass(frozen=True)
+class LinkPredicted(Evaluated):
+    """How well links of a later snapshot are told from pairs without one; `value` is a mean over steps (macro-AUC).
+
+    Args:
+        task: which links.
+        micro_auc: AUC of the test pairs of all steps pooled.
+        average_precision: mean over steps.
+        steps: of each its time, AUC, deviation over splits, average precision, chosen epoch, test links, and baselines.
+        self_pairs: whether links of a node to itself count.
+        other_self_pairs: the value where they count the other way; None where there are no such links.
+        select: how the epoch is chosen.
+        incremental: whether training was.
+        negatives: how pairs without a link are drawn.
+        skipped: steps that are left out, and why.
+    """
+
+    task: str = "next"
+    micro_auc: float = 0.0
+    average_precision: float = 0.0
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    self_pairs: bool = False
+    other_self_pairs: float | None = None
+    select: str = "validation"
+    incremental: bool = False
+    negatives: str = "uniform"
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is evaluated how: all that a finished step depends on besides the step."""
+
+    settings: "Settings"
+    whole: Any
+    draws: int
+    select: Any
+    deepwalk_epochs: int
+    incremental: bool
+    negatives: Any
+    folder: "Path"
+
+    def key(self) -> str:
+        from unlabeled.evaluation.features import key_of
+
+        told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
+        told["incremental"] = self.incremental
+        if self.negatives != "uniform":
+            told["negatives"] = self.negatives
+        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "1")
+
+    @property
+    def place(self) -> "Path":
+        """Where finished steps are kept."""
+        return self.folder / "evaluations" / "link-prediction" / self.key()
+
+    def history(self, count: int) -> Any:
+        """What an incremental training makes of the first `count` snapshots, one after the other."""
+        from unlabeled.run import read_weights
+
+        file = self.place / f"history-{count:04}.safetensors"
+        if not file.exists():
+            self.step(count, False)
+        return read_weights(file)["history"]
+
+    def step(self, count: int, multi: bool) -> "dict[str, Answer]":
+        """Train a fresh model on the first `count` snapshots, and the table beside it, and judge both."""
+        from unlabeled import methods
+        from unlabeled.evaluation.link_prediction.step import answers, questions
+        from unlabeled.evaluation.link_prediction.training import epochs
+        from unlabeled.training.launching import launch
+
+        settings, name = self.settings, "temporal_graphs"
+        tasks: list[Any] = [("next", 1), ("new", 1), ("new-nodes", 1)]
+        if multi:
+            tasks = [("multi-step", ahead) for ahead in range(1, FUTURE + 1)]
+        asked = list(questions(self.whole, count, tasks, self.draws, settings.seed, self.negatives))
+        if not asked and not self.incremental:
+            return {}
+        known, fabric, method = (
+            self.whole.prefix(count),
+            launch(1, 1, settings.precision),
+            methods.find(settings.method),
+        )
+        table = replace(
+            settings,
+            encoder="node_table",
+            epochs=self.deepwalk_epochs,
+            arguments=settings.arguments | {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50},
+        )
+        if self.incremental and count > 1:
+            settings = replace(
+                settings,
+                network=settings.network | {"incremental": True},
+                arguments=settings.arguments | {"history": self.history(count - 1)},
+            )
+        ours = epochs(method, settings, known, name, fabric, self.incremental)
+        deepwalk = epochs(method, table, known.aggregate(), name, fabric)
+        found, going_on = answers(known, asked, ours, deepwalk, self.select)
+        if self.incremental:
+            self._keep(count, going_on.history)
+        return found
+
+    def _keep(self, count: int, history: Any) -> None:
+        from safetensors.torch import save_file
+
+        from unlabeled.training.checkpoints import write_atomically
+
+        self.place.mkdir(parents=True, exist_ok=True)
+        file = self.place / f"history-{count:04}.safetensors"
+        write_atomically(file, lambda beside: save_file({"history": history.cpu().contiguous()}, beside))
+
+
+def link_prediction(
+    run: str | PathLike[str],
+    *,
+    task: Literal["next", "new", "multi-step", "new-nodes"] = "next",
+    steps: int | None = None,
+    self_pairs: bool = False,
+    splits: int = 10,
+    select: Literal["validation", "loss", "last"] = "validation",
+    deepwalk_epochs: int = 100,
+    incremental: bool = False,
+    negatives: Literal["uniform", "historical"] = "uniform",
+) -> LinkPredicted:
+    """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
+
+    Of each step, a fifth of the links and of as many pairs without a link choose the epoch, and a logistic regression
+    on products of embeddings learns from a quarter of the rest and is tested on the others, ten splits over. Steps
+    that are finished are kept with the run, and the command goes on where it was stopped. One training serves the
+    tasks next, new and new-nodes, with self-pairs and without.
+
+    Example: unlabeled evaluate link-prediction runs/mail --task new
+
+    Args:
+        run: the run's folder, of temporal graphs.
+        task: all links of the next snapshot; those that are new; those of each of the next six snapshots, of one model;
+            those of nodes that are first seen in the last snapshot.
+        steps: only the last so many steps, at least 1; by default all.
+        self_pairs: count links of a node to itself, as the official code does; they are free hits.
+        splits: random splits of a step, at least 1.
+        select: the epoch that is kept: best on the validation links (the protocol's, which sees links of the next
+            snapshot), of the lowest loss, or the last.
+        deepwalk_epochs: of the baseline DeepWalk, at least 1.
+        incremental: each training sees its last snapshot alone, and what the one before made of the others (IncSAT).
+        negatives: pairs without a link are any alike (the protocol's), or first of all those that were linked before,
+            which a score that only remembers cannot tell from links.
+
+    Raises:
+        UserError: the run is of another modality, or there are too few snapshots or links.
+    """
+    from unlabeled.commands.load import data_of
+    from unlabeled.errors import UserError, in_range
+    from unlabeled.evaluation.link_prediction.kept import kept_or_made
+    from unlabeled.run import Run
+    from unlabeled.training.progress import Progress
+    from unlabeled.training.settings import Settings
+
+    in_range(steps=(1 if steps is None else steps, 1), splits=(splits, 1), deepwalk_epochs=(deepwalk_epochs, 1))
+    folder = Run.open(run)
+    if folder.description()["modality"] != "temporal_graphs":
+        raise UserError(f"{folder.path} is no run on timed links; link prediction is for `unlabeled pretrain dysat`.")
+    whole, settings = data_of(folder)[0].all(), Settings.of(folder.config())
+    incremental = incremental or settings.network.get("incremental", False)
+    settings = replace(
+        settings,
+        network=settings.network | {"incremental": False},
+        arguments=settings.arguments | {"history": None},
+    )
+    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, negatives, folder.path)
+    counts = _counts(whole.count, task, steps)
+    found: dict[int, dict[str, Answer]] = {}
+    with Progress("link prediction", len(counts), "steps") as progress:
+        for number, count in enumerate(counts):
+            multi = task == "multi-step"
+            file = asked.place / f"{'multi' if multi else 'step'}-{count:04}.npz"
+            found[count] = kept_or_made(file, partial(asked.step, count, multi))
+            progress.update(number + 1)
+    result = _result(folder, asked, task, self_pairs, found)
+    ending = "" if negatives == "uniform" else f"-{negatives}"
+    folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}{ending}", result)
+    return result
+
+
+def _counts(snapshots: int, task: str, steps: int | None) -> list[int]:
+    """How many snapshots each training sees."""
+    from unlabeled.errors import UserError
+
+    ahead = FUTURE if task == "multi-step" else 1
+    if snapshots <= ahead:
+        raise UserError(
+            f"the data has {snapshots} snapshots, and {task} needs more than {ahead}; use a shorter --window."
+        )
+    if task == "multi-step":
+        return [snapshots - FUTURE]
+    return list(range(1, snapshots))[-(steps or snapshots) :]
+
+
+def _result(
+    folder: "Run", asked: _Asked, task: Any, self_pairs: bool, found: "dict[int, dict[str, Answer]]"
+) -> LinkPredicted:
+    from unlabeled.errors import UserError
+    from unlabeled.evaluation.link_prediction.examples import LEAST
+    from unlabeled.evaluation.link_prediction.step import name_of
+    from unlabeled.evaluation.link_prediction.summary import figures
+
+    ahead = range(1, FUTURE + 1) if task == "multi-step" else (1,)
+
+    def answers_to(with_self: bool) -> "dict[tuple[int, int], Answer]":
+        """By (t, snapshots ahead); without self-pairs where a step has none."""
+        out = {}
+        for count, answers in found.items():
+            for far in ahead:
+                plain = answers.get(name_of(task, False, far))
+                answer = answers.get(name_of(task, True, far), plain) if with_self else plain
+                if answer is not None:
+                    out[count, far] = answer
+        return out
+
+    ours, other = answers_to(self_pairs), answers_to(not self_pairs)
+    shown, total = asked.whole.starts_shown(), len(found) * len(ahead)
+    skipped = [
+        f"{shown[count + far - 1]}: fewer than {LEAST} links"
+        for count in found for far in ahead if (count, far) not in ours
+    ]  # fmt: skip
+    if not ours:
+        raise UserError(f"none of {total} steps has {LEAST} links to predict; use a longer --window.")
+    ways = list(next(iter(ours.values())).scores)
+    told = {way: figures(list(ours.values()), way) for way in ways}
+    has_self = any(name.endswith("self") for answers in found.values() for name in answers)
+    steps = [
+        {
+            "time": shown[count + far - 1],
+            "trained_on": count,
+            "test_links": int(answer.linked[0].sum()),
+            "auc": told["trained"].auc[row],
+            "deviation": told["trained"].deviation[row],
+            "average_precision": told["trained"].precision[row],
+            "epoch": answer.epoch["trained"],
+            "baselines": {way: told[way].auc[row] for way in ways if way != "trained"},
+        }
+        for row, ((count, far), answer) in enumerate(ours.items())
+    ]
+    details: dict[str, dict[str, Any]] = {
+        way: {
+            "value": each.macro_auc,
+            "interval": each.interval,
+            "micro_auc": each.micro_auc,
+            "average_precision": each.average_precision,
+        }
+        for way, each in told.items()
+    }
+    best = details.pop("trained")
+    return LinkPredicted(
+        protocol="link-prediction",
+        run=str(folder.path),
+        metric="macro_auc",
+        value=best["value"],
+        interval=best["interval"],
+        baselines={way: each["value"] for way, each in details.items()},
+        n_train=sum(answer.learnt for answer in ours.values()),
+        n_test=sum(len(answer.linked[0]) for answer in ours.values()),
+        seed=asked.settings.seed,
+        split=f"{len(ours)} steps, {asked.draws} splits of each",
+        details={"micro_auc": best["micro_auc"], "average_precision": best["average_precision"]},
+        baseline_details=details,
+        task=task,
+        micro_auc=best["micro_auc"],
+        average_precision=best["average_precision"],
+        steps=steps,
+        self_pairs=self_pairs,
+        other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
+        select=asked.select,
+        incremental=asked.incremental,
+        negatives=asked.negatives,
+        skipped=skipped,
+    )

@@ -1,0 +1,33 @@
+"""What is known of snapshots before any is seen: how large an encoder's tables are."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from unlabeled.data.temporal_graphs.snapshots import Snapshots
+
+
+class SnapshotForm(NamedTuple):
+    """How many nodes and snapshots there are, and which nodes.
+
+    Args:
+        nodes: N.
+        snapshots: T.
+        names: a digest of the nodes' names in their order: what a row of a table belongs to.
+    """
+
+    nodes: int
+    snapshots: int
+    names: str = ""
+
+
+def snapshot_form(snapshots: Snapshots) -> SnapshotForm:
+    """That of snapshots."""
+    names = "\0".join(snapshots.names).encode("utf-8", "surrogateescape")
+    return SnapshotForm(len(snapshots), snapshots.count, hashlib.blake2b(names, digest_size=8).hexdigest())
+
+
+def snapshot_form_from(values: Sequence[Any]) -> SnapshotForm:
+    """As JSON gives it back."""
+    nodes, count, names = values
+    return SnapshotForm(int(nodes), int(count), str(names))

@@ -1,0 +1,111 @@
+"""A deterministic clustering of the links, without any weights to learn: what DiffPool-Det pools by."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unlabeled.data.graphs.batch import GraphBatch
+
+
+def clusters_of(batch: GraphBatch, clusters: Sequence[int]) -> list[Tensor]:
+    """Nested clusters of the nodes of every graph: Graclus' coarsening (Dhillon et al. 2007, section 4.1).
+
+    Neighbours are merged two by two, those with the largest w_uv (1 / d_u + 1 / d_v) first, in rounds, until no graph
+    has more clusters than asked for; parts of a graph that no link joins are merged smallest first.
+
+    Args:
+        batch: the graphs.
+        clusters: of each pool, falling: C, C', ...
+
+    Returns:
+        The cluster of each node, int64 (n,), then of each cluster, (B, C), and so on. A cluster without nodes is its
+        own, as far as there are as many.
+    """
+    owner, edges = batch.owner.cpu().numpy(), batch.edges.cpu().numpy()
+    weights: np.ndarray = np.ones(edges.shape[1])
+    found = []
+    graphs, rows = len(batch), len(owner)
+    sizes: np.ndarray = np.ones(rows)
+    for number, asked in enumerate(clusters):
+        merged = _merged(owner, edges, weights, sizes, graphs, asked)
+        place = merged + owner * asked  # clusters of the whole batch, graph by graph
+        found.append(torch.from_numpy(merged if number == 0 else merged.reshape(graphs, -1)).to(batch.owner.device))
+        sizes = np.bincount(place, sizes, graphs * asked)
+        keys, where = np.unique(place[edges[0]] * (graphs * asked) + place[edges[1]], return_inverse=True)
+        weights = np.bincount(where, weights, len(keys))
+        edges = np.stack([keys // (graphs * asked), keys % (graphs * asked)])
+        owner = np.repeat(np.arange(graphs), asked)
+    return found
+
+
+def _merged(
+    owner: np.ndarray, edges: np.ndarray, weights: np.ndarray, sizes: np.ndarray, graphs: int, asked: int
+) -> np.ndarray:
+    """The cluster of each row within its graph, int64 (n,) below `asked`."""
+    label = np.arange(len(owner))
+    while True:
+        names, label = np.unique(label, return_inverse=True)
+        of = np.zeros(len(names), np.int64)
+        of[label] = owner
+        counts = np.bincount(of, minlength=graphs)
+        if (counts <= asked).all():
+            break
+        partner = _partners(label, edges, weights, of, counts - asked)
+        if (partner == np.arange(len(names))).all():
+            partner = _unlinked(label, sizes, of, counts, asked)
+        label = np.minimum(partner, np.arange(len(names)))[label]
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    own: np.ndarray = label - starts[owner]
+    return own
+
+
+def _partners(
+    label: np.ndarray, edges: np.ndarray, weights: np.ndarray, of: np.ndarray, spare: np.ndarray
+) -> np.ndarray:
+    """With which cluster each one merges in a round (itself where with none): pairs that choose each other.
+
+    Args:
+        label: of each row.
+        edges: between rows.
+        weights: of them.
+        of: the graph of each cluster.
+        spare: how many clusters each graph has too many.
+    """
+    count = len(of)
+    keys, where = np.unique(label[edges[0]] * count + label[edges[1]], return_inverse=True)
+    strength = np.bincount(where, weights, len(keys)) if len(keys) else np.zeros(0)
+    a, b = keys // count, keys % count
+    degree = np.bincount(a, strength, count)
+    apart = (a != b) & (spare[of[a]] > 0)
+    a, b, strength = a[apart], b[apart], strength[apart]
+    gain = strength * (1 / degree[a] + 1 / degree[b])
+    # of equal gains the pair that comes first by its two numbers, the same seen from either side
+    order = np.lexsort((np.maximum(a, b), np.minimum(a, b), -gain, a))
+    first = np.unique(a[order], return_index=True)[1]
+    best = np.arange(count)
+    best[a[order][first]] = b[order][first]
+    mutual = best[best] == np.arange(count)
+    partner = np.where(mutual, best, np.arange(count))
+    # no more pairs than a graph has to lose, the strongest of it first
+    pairs = np.flatnonzero(partner > np.arange(count))
+    strongest = np.zeros(count)
+    np.maximum.at(strongest, a, gain)
+    pairs = pairs[np.lexsort((pairs, -strongest[pairs], of[pairs]))]
+    begin = np.searchsorted(of[pairs], np.arange(len(spare)))
+    late = pairs[np.arange(len(pairs)) - begin[of[pairs]] >= spare[of[pairs]]]
+    partner[partner[late]] = partner[late]
+    partner[late] = late
+    return partner
+
+
+def _unlinked(label: np.ndarray, sizes: np.ndarray, of: np.ndarray, counts: np.ndarray, asked: int) -> np.ndarray:
+    """The same where no links are left to merge along: in each graph with too many clusters the two smallest."""
+    mass = np.bincount(label, sizes, len(of))
+    order = np.lexsort((np.arange(len(of)), mass, of))
+    begin = np.searchsorted(of[order], np.flatnonzero(counts > asked))
+    partner = np.arange(len(of))
+    one, other = order[begin], order[begin + 1]
+    partner[one], partner[other] = other, one
+    return partner

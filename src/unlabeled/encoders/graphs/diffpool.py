@@ -1,0 +1,177 @@
+"""DiffPool: nodes are assigned softly to clusters, which are the nodes of a coarser graph, and so on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax, one_hot
+
+from unlabeled.data.graphs.batch import GraphBatch, Segments
+from unlabeled.encoders.graphs import penalties
+from unlabeled.encoders.graphs.clustering import clusters_of
+from unlabeled.encoders.graphs.features import NodeFeatures
+from unlabeled.encoders.graphs.hierarchy import Hierarchy, Level
+from unlabeled.encoders.graphs.layers import Block
+from unlabeled.encoders.graphs.links import DenseLinks, Links, SparseLinks
+from unlabeled.encoders.graphs.penalties import LinkDiagonal, LinkLossName, LinkNorm
+from unlabeled.encoders.graphs.readouts import READOUTS, ReadoutName, segment_sum
+from unlabeled.encoders.graphs.segments import exact, gathered
+from unlabeled.metrics.assignments import effective_clusters, row_entropy
+
+
+class Assigner(nn.Module):
+    """The pooling network of one level: log S = log softmax(linear(block(X, A))) (equation 6).
+
+    Args:
+        block: layers that end with as many features as clusters.
+        clusters: C.
+    """
+
+    def __init__(self, block: Block, clusters: int) -> None:
+        super().__init__()
+        self.block, self.linear = block, nn.Linear(block.width, clusters)
+
+    def forward(self, x: Tensor, links: Links) -> Tensor:
+        """(..., F) to the logarithm of the assignment, (..., C)."""
+        return log_softmax(exact(self.linear(self.block(x, links))), -1).to(x.dtype)
+
+
+class DiffPool(nn.Module):
+    """Hierarchical pooling (Ying et al., NeurIPS 2018).
+
+        Z = embed(A, X),  S = softmax(assign(A, X)),  X' = S^T Z,  A' = S^T A S         again and again
+        g = [readout(Z) of every level],  penalty = sum over levels of link loss + entropy
+
+    The first level is sparse: nothing of n x n numbers is made, and the link loss is exact all the same. Departures:
+    batch norm over features and existing rows; links of the coarse graphs are averaged by their weight; the link loss
+    is squared, of one graph at a time, a mean over graphs.
+
+    Args:
+        features: of the nodes.
+        embed: makes the embedding block of a level: its input width to a block.
+        assign: makes the assigning block of a level: its input width and the number of clusters to a block; None
+            assigns by a deterministic clustering of the links (the paper's DiffPool-Det).
+        clusters: of each pool.
+        readout: of every level: max, mean, sum or max-sum.
+        link_loss: frobenius (the paper), bce (the official code), or none (its NoLP).
+        link_norm: n2 divides by the number of pairs of nodes, none leaves the sum.
+        link_diagonal: how the diagonal of the first level's A counts; see `penalties.frobenius`.
+        link_weight: at least 0.
+        entropy_weight: at least 0.
+    """
+
+    def __init__(
+        self,
+        features: NodeFeatures,
+        embed: Callable[[int], Block],
+        assign: Callable[[int, int], Block] | None,
+        clusters: list[int],
+        readout: ReadoutName = "max",
+        link_loss: LinkLossName = "frobenius",
+        link_norm: LinkNorm = "n2",
+        link_diagonal: LinkDiagonal = "as-is",
+        link_weight: float = 1.0,
+        entropy_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.features, self.clusters = features, clusters
+        first = embed(features.width)
+        self.level_width = self.unpooled_width = width = first.width
+        self.embed = nn.ModuleList([first, *(embed(width) for _ in clusters)])
+        widths = [features.width, *[width] * (len(clusters) - 1)]
+        self.assign = None
+        if assign is not None:
+            self.assign = nn.ModuleList(
+                Assigner(assign(wide, count), count) for wide, count in zip(widths, clusters, strict=True)
+            )
+        self.readout: Any = READOUTS[readout](width, 0)
+        self.width: int = self.readout.width * (len(clusters) + 1)
+        self.link_loss, self.link_norm, self.link_diagonal = link_loss, link_norm, link_diagonal
+        self.link_weight, self.entropy_weight = link_weight, entropy_weight
+        self._penalties: list[Tensor] = []
+
+    def forward(self, batch: GraphBatch, levels: bool = False) -> Tensor | Hierarchy:
+        """B graphs to (B, D), or with `levels` to that and all that was made on the way."""
+        found = self.hierarchy(batch)
+        return found if levels else found.whole
+
+    def penalty(self) -> Tensor:
+        """Link loss and entropy of the last forward pass in training, summed over levels: the mean over its graphs."""
+        return torch.stack([each.mean() for each in self._penalties]).sum()
+
+    def hierarchy(self, batch: GraphBatch) -> Hierarchy:
+        """The representation and every level on the way to it."""
+        features, of = self.features(batch), batch.segments()
+        sparse = SparseLinks(batch, features)
+        links: Links = sparse
+        hard = clusters_of(batch, self.clusters) if self.assign is None else []
+        rows = self.embed[0](features, sparse)
+        levels, assignments, x = [Level(rows, of)], [], features
+        self._penalties = []
+        for number, clusters in enumerate(self.clusters):
+            if self.assign is None:
+                assignment = one_hot(hard[number], clusters).to(rows.dtype)
+                uncertain = assignment.new_zeros(assignment.shape[:-1])
+            else:
+                log_assignment = self.assign[number](x, links)
+                assignment, uncertain = log_assignment.exp(), penalties.entropy(log_assignment)
+            if isinstance(links, SparseLinks):
+                x, links = self._pool_nodes(assignment, uncertain, rows, links, batch.edges, of)
+            else:
+                x, links = self._pool_clusters(assignment, uncertain, rows, links)
+            rows = self.embed[number + 1](x, links)
+            assignments.append(assignment)
+            levels.append(Level(rows.flatten(0, 1), Segments.equal(len(of), clusters, rows.device)))
+        whole = torch.cat([self.readout(level.rows, level.of) for level in levels], 1)
+        return Hierarchy(whole, levels, features, assignments)
+
+    def _pool_nodes(
+        self, assignment: Tensor, uncertain: Tensor, rows: Tensor, links: SparseLinks, edges: Tensor, of: Segments
+    ) -> tuple[Tensor, DenseLinks]:
+        """X' = S^T Z and A' = S^T A S of the first level, in one pass over the nodes."""
+        clusters, width = assignment.shape[1], rows.shape[1]
+        exactly = self.training and self.link_loss == "frobenius"
+        beside = [assignment] if exactly else []
+        product = gathered(assignment, torch.cat([rows, links.sum(assignment), *beside], 1), of)
+        x, weights = product[:, :, :width], product[:, :, width : width + clusters]
+        if self.training:
+            if exactly:
+                gram = product[:, :, width + clusters :]
+                lost = penalties.frobenius(assignment, links, weights, gram, of, self.link_diagonal)
+            elif self.link_loss == "bce":
+                lost = penalties.cross_entropy(assignment, edges, of, self.link_diagonal)
+            else:
+                lost = weights.new_zeros(len(of))
+            counts = of.counts.to(lost.dtype)
+            self._penalise(lost, counts, segment_sum(uncertain[:, None], of.owner, len(of))[:, 0] / counts)
+        return x, DenseLinks(weights)
+
+    def _pool_clusters(
+        self, assignment: Tensor, uncertain: Tensor, rows: Tensor, links: DenseLinks
+    ) -> tuple[Tensor, DenseLinks]:
+        """The same of a coarse level, whose links are dense."""
+        across = assignment.transpose(1, 2)
+        x, weights = across @ rows, across @ (links.weights @ assignment)
+        if self.training:
+            losses = {"frobenius": penalties.dense_frobenius, "bce": penalties.dense_cross_entropy}
+            zero = weights.new_zeros(len(weights))
+            lost = losses[self.link_loss](assignment, links.weights) if self.link_loss in losses else zero
+            self._penalise(lost, torch.full_like(zero, assignment.shape[1]), uncertain.mean(1))
+        return x, DenseLinks(weights)
+
+    def _penalise(self, lost: Tensor, counts: Tensor, uncertain: Tensor) -> None:
+        """Keep one level's losses, (B,)."""
+        scaled = lost / counts.square() if self.link_norm == "n2" else lost
+        self._penalties.append(self.link_weight * scaled + self.entropy_weight * uncertain)
+
+    def diagnosed(self, batch: GraphBatch) -> dict[str, Tensor]:
+        """How each graph's nodes are shared out, by name and level, (B,) each; for judging without labels."""
+        found = {}
+        hierarchy = self.hierarchy(batch)
+        for number, assignment in enumerate(hierarchy.assignments):
+            of = hierarchy.levels[number].of
+            rows = assignment if assignment.ndim == 2 else assignment.flatten(0, 1)
+            found[f"effective_clusters_{number + 1}"] = effective_clusters(rows, of.owner, len(of))
+            found[f"assignment_entropy_{number + 1}"] = row_entropy(rows, of.owner, len(of))
+        return found

@@ -1,0 +1,166 @@
+"""One layer of message passing, in three forms, and stacks of such layers; on nodes and on clusters alike."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from unlabeled.encoders.graphs.links import Links
+
+ConvolutionName = Literal["sage", "gin", "gcn"]
+AggregationName = Literal["mean", "sum"]
+
+
+def _glorot(width: int, output: int, bias: bool) -> nn.Linear:
+    """A linear map as the official code begins: Xavier uniform with ReLU's gain, biases 0."""
+    linear = nn.Linear(width, output, bias)
+    nn.init.xavier_uniform_(linear.weight, nn.init.calculate_gain("relu"))
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+class Sage(nn.Module):
+    """GraphSAGE (Hamilton et al. 2017): y = W1 x + W2 (mean or sum of the neighbours) + b.
+
+    Args:
+        width: F.
+        output: F'.
+        aggregation: mean is the paper's, sum that of the official code.
+        own: whether a node sees itself (W1); the official code leaves it out where layers are concatenated.
+        bias: b.
+    """
+
+    def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * width if own else width, output, bias)  # W1 and W2 side by side: one product
+        for half in self.linear.weight.chunk(2 if own else 1, 1):
+            nn.init.xavier_uniform_(half, nn.init.calculate_gain("relu"))
+        if bias:
+            nn.init.zeros_(self.linear.bias)
+        self.own, self.mean = own, aggregation == "mean"
+
+    def forward(self, x: Tensor, links: Links) -> Tensor:
+        """(..., F) to (..., F')."""
+        near = links.sum(x)
+        if self.mean:
+            near = near / links.degree.clamp_min(1e-6)  # a node without links has a sum of 0
+        found: Tensor = self.linear(torch.cat([x, near], -1) if self.own else near)
+        return found
+
+
+class GIN(nn.Module):
+    """Graph isomorphism network (Xu et al. 2019): y = MLP((1 + e) x + sum of the neighbours), e learnt from 0."""
+
+    def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
+        super().__init__()
+        self.epsilon = nn.Parameter(torch.zeros(()))
+        self.first, self.norm = _glorot(width, output, bias), RowNorm(output)
+        self.second = _glorot(output, output, bias)
+
+    def forward(self, x: Tensor, links: Links) -> Tensor:
+        """(..., F) to (..., F')."""
+        hidden = self.norm(self.first((1 + self.epsilon) * x + links.sum(x)))
+        found: Tensor = self.second(hidden.relu())
+        return found
+
+
+class GCN(nn.Module):
+    """Graph convolution (Kipf and Welling 2017): y = D^-1/2 (A + I) D^-1/2 x W + b, D the row sums of A + I."""
+
+    def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
+        super().__init__()
+        self.linear = _glorot(width, output, bias)
+
+    def forward(self, x: Tensor, links: Links) -> Tensor:
+        """(..., F) to (..., F')."""
+        scale = torch.rsqrt(links.degree + 1)
+        scaled = scale * x
+        found: Tensor = self.linear(scale * (links.sum(scaled) + scaled))
+        return found
+
+
+CONVOLUTIONS: dict[str, Callable[[int, int, AggregationName, bool, bool], nn.Module]] = {
+    "sage": Sage,
+    "gin": GIN,
+    "gcn": GCN,
+}
+"""Name to (width, output, aggregation, own, bias) -> a layer."""
+
+
+class RowNorm(nn.Module):
+    """Batch norm over features, of all rows there are: (n, F) nodes, or (B, C, F) clusters.
+
+    The official code makes a new norm over node positions at each call, never learnt, padding included; this one is
+    registered, has averages for evaluation, and sees rows that exist only. It holds a norm and is none itself, so that
+    one over all processes can take that one's place.
+
+    Args:
+        width: F.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(..., F) to (..., F)."""
+        found: Tensor = self.norm(rows.reshape(-1, rows.shape[-1])).view(rows.shape)
+        return found
+
+
+class Block(nn.Module):
+    """Layers one after another, as the official code stacks them: convolution, length 1, ReLU, batch norm; the last
+    has neither of the last two.
+
+    Args:
+        width: F of the input.
+        hidden: of all layers but the last.
+        output: of the last.
+        layers: at least 1.
+        convolution: sage, gin or gcn.
+        aggregation: of sage.
+        own: of sage.
+        concat: the outputs of all layers side by side; else that of the last.
+        unit: whether each layer's rows are brought to length 1.
+        batch_norm: whether there is any.
+        bias: of the layers.
+        dropout: share of the inputs of every layer, within [0, 1).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        output: int,
+        layers: int = 3,
+        convolution: ConvolutionName = "sage",
+        aggregation: AggregationName = "mean",
+        own: bool = True,
+        concat: bool = True,
+        unit: bool = True,
+        batch_norm: bool = True,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [width, *[hidden] * (layers - 1), output]
+        make = CONVOLUTIONS[convolution]
+        self.layers = nn.ModuleList(make(widths[k], widths[k + 1], aggregation, own, bias) for k in range(layers))
+        self.norms = nn.ModuleList(RowNorm(hidden) if batch_norm else nn.Identity() for _ in range(layers - 1))
+        self.concat, self.unit, self.dropout = concat, unit, nn.Dropout(dropout)
+        self.width = sum(widths[1:]) if concat else output
+
+    def forward(self, x: Tensor, links: Links) -> Tensor:
+        """(..., F) to (..., width)."""
+        found = []
+        for number, layer in enumerate(self.layers):
+            x = layer(self.dropout(x) if self.dropout.p else x, links)
+            if self.unit:
+                x = normalize(x, dim=-1, eps=1e-12)
+            if number < len(self.norms):
+                x = self.norms[number](x.relu())
+            found.append(x)
+        return torch.cat(found, -1) if self.concat else x

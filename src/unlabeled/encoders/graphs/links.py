@@ -1,0 +1,79 @@
+"""Who is linked with whom: sparse between the nodes of a batch, dense between clusters. Both do the same two sums."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlabeled.data.graphs.batch import GraphBatch
+
+
+class _Neighbours(torch.autograd.Function):
+    """A x for a sparse symmetric A, whose transpose, which the gradient takes, is A itself."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, x: Tensor) -> Tensor:
+        ctx.matrix = matrix
+        return _product(matrix, x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, _product(ctx.matrix, gradient)
+
+
+def _product(matrix: Tensor, x: Tensor) -> Tensor:
+    """In the matrix's precision, whatever x has: sums over many neighbours are not for bfloat16."""
+    with torch.autocast(x.device.type, enabled=False):
+        found: Tensor = matrix @ x.to(matrix.dtype).contiguous()
+    return found.to(x.dtype)
+
+
+class SparseLinks:
+    """The links of a batch of graphs, all of weight 1.
+
+    Args:
+        batch: B graphs, n nodes.
+        like: whose device and precision the sums are in.
+    """
+
+    def __init__(self, batch: GraphBatch, like: Tensor) -> None:
+        count = len(batch.owner)
+        degrees = torch.bincount(batch.edges[0], minlength=count)  # (n,)
+        starts = torch.cat([degrees.new_zeros(1), degrees.cumsum(0)])
+        exact = torch.float64 if like.dtype == torch.float64 else torch.float32
+        ones = torch.ones(batch.edges.shape[1], dtype=exact, device=like.device)
+        with warnings.catch_warnings():  # torch says once a process that this form is in beta
+            warnings.simplefilter("ignore", UserWarning)
+            self.matrix = torch.sparse_csr_tensor(
+                starts.int(), batch.edges[1].int(), ones, (count, count), check_invariants=False
+            )
+        self.degree = degrees.to(like.dtype)[:, None]  # (n, 1)
+        loops = batch.edges[0, batch.edges[0] == batch.edges[1]]
+        self.loops = like.new_zeros(count).index_fill_(0, loops, 1.0)  # (n,), the diagonal of A
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def sum(self, x: Tensor) -> Tensor:
+        """A x, (n, F) to (n, F); two networks that look at one x share the work."""
+        if self._last is None or self._last[0] is not x:
+            self._last = x, _Neighbours.apply(self.matrix, x)
+        return self._last[1]
+
+
+class DenseLinks:
+    """Weighted links between the C clusters of each of B graphs.
+
+    Args:
+        weights: A, (B, C, C), symmetric, none below 0.
+    """
+
+    def __init__(self, weights: Tensor) -> None:
+        self.weights = weights
+        self.degree = weights.sum(2, keepdim=True)  # (B, C, 1)
+
+    def sum(self, x: Tensor) -> Tensor:
+        """A x, (B, C, F) to (B, C, F)."""
+        return self.weights @ x
+
+
+Links = SparseLinks | DenseLinks

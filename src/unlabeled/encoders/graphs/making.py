@@ -1,0 +1,114 @@
+"""Networks for graphs by name."""
+
+from typing import Any
+
+from torch import nn
+
+from unlabeled.data.graphs.form import GraphForm
+from unlabeled.encoders.graphs.diffpool import DiffPool
+from unlabeled.encoders.graphs.features import FeatureName, NodeFeatures
+from unlabeled.encoders.graphs.flat import FlatEncoder
+from unlabeled.encoders.graphs.layers import AggregationName, Block, ConvolutionName
+from unlabeled.encoders.graphs.penalties import LinkDiagonal, LinkLossName, LinkNorm
+from unlabeled.encoders.graphs.readouts import ReadoutName
+from unlabeled.errors import UserError
+
+NAMES = ("diffpool", "flat")
+
+
+def graph_encoder(
+    name: str,
+    form: GraphForm,
+    features: FeatureName | None = None,
+    convolution: ConvolutionName = "sage",
+    layers: int = 3,
+    hidden: int = 32,
+    output: int = 32,
+    aggregation: AggregationName = "mean",
+    own: bool = True,
+    concat: bool = True,
+    unit: bool = True,
+    batch_norm: bool = True,
+    bias: bool = True,
+    dropout: float = 0.0,
+    readout: ReadoutName = "max",
+    sort_nodes: int = 30,
+    pools: int = 1,
+    assign_ratio: float | None = None,
+    assign: bool = True,
+    link_loss: LinkLossName = "frobenius",
+    link_norm: LinkNorm = "n2",
+    link_diagonal: LinkDiagonal = "as-is",
+    link_weight: float = 1.0,
+    entropy_weight: float = 1.0,
+) -> nn.Module:
+    """A network for graphs: diffpool (Ying et al. 2018), or flat, the same layers with one readout.
+
+    Args:
+        name: diffpool or flat.
+        form: the form of the set of graphs.
+        features: of nodes: labels, attributes, all of both, degree, constant, struct; by default all that nodes carry,
+            and the degree where they carry nothing.
+        convolution: sage (GraphSAGE), gin or gcn.
+        layers: of a block, at least 1.
+        hidden: width of all layers but the last of a block.
+        output: width of the last.
+        aggregation: of sage: the mean of the paper, or the sum of the official code.
+        own: whether sage sees the node itself beside its neighbours; the official code does not where it concatenates.
+        concat: a block gives all its layers' outputs side by side, not the last alone.
+        unit: every layer's rows are brought to length 1.
+        batch_norm: after all layers of a block but the last.
+        bias: of the layers.
+        dropout: share of every layer's input, within [0, 1).
+        readout: of every level: max (the paper), mean, sum, max-sum; of flat also set2set and sortpool.
+        sort_nodes: nodes that sortpool keeps, at least 10.
+        pools: of diffpool, 1 to 3.
+        assign_ratio: clusters of the first pool as a share of the largest graph's nodes, and of each further pool as a
+            share of the one before, within (0, 1]; by default 0.1 with one pool, 0.25 with more (the paper's).
+        assign: learn the assignment; else a deterministic clustering of the links makes it (DiffPool-Det).
+        link_loss: frobenius (the paper), bce (the official code), or none.
+        link_norm: n2 divides it by the pairs of nodes, none leaves the sum.
+        link_diagonal: its diagonal of A as-is, ignored, or one; as it is, sharp assignments are punished.
+        link_weight: of the link loss, at least 0.
+        entropy_weight: of the assignments' entropy, at least 0.
+
+    Raises:
+        UserError: no such network.
+        ValueError: a number outside its range.
+    """
+    if name not in NAMES:
+        raise UserError(f"there is no network for graphs called {name!r}; there are {' and '.join(NAMES)}.")
+    ratio = (0.1 if pools == 1 else 0.25) if assign_ratio is None else assign_ratio
+    if not 1 <= pools <= 3 or not 0 < ratio <= 1 or min(layers, hidden, output) < 1 or sort_nodes < 10:
+        raise ValueError(
+            "pools takes 1 to 3, assign_ratio a share above 0 and up to 1, layers, hidden and output at least 1, "
+            f"sort_nodes at least 10; got {pools}, {ratio}, {layers}, {hidden}, {output}, {sort_nodes}"
+        )
+    if not 0 <= dropout < 1 or min(link_weight, entropy_weight) < 0:
+        raise ValueError("dropout takes a share from 0 and below 1, link_weight and entropy_weight at least 0")
+
+    def block(width: int, last: int = output) -> Block:
+        return Block(
+            width, hidden, last, layers, convolution, aggregation, own, concat, unit, batch_norm, bias, dropout
+        )
+
+    nodes = NodeFeatures(form, features)
+    if name == "flat":
+        return FlatEncoder(nodes, block(nodes.width), readout, sort_nodes)
+    if readout in ("set2set", "sortpool"):
+        raise ValueError(f"the readout {readout} is of flat; diffpool takes max, mean, sum or max-sum")
+    losses: dict[str, Any] = {"link_loss": link_loss, "link_norm": link_norm, "link_diagonal": link_diagonal}
+    losses |= {"link_weight": link_weight, "entropy_weight": entropy_weight}
+    counts = cluster_counts(form.nodes, pools, ratio)
+    return DiffPool(nodes, block, block if assign else None, counts, readout, **losses)
+
+
+def cluster_counts(nodes: int, pools: int, ratio: float) -> list[int]:
+    """Clusters of each pool: int(ratio x the largest graph's nodes), and so on of what came before; at least 2, 1, 1.
+
+    The number is that of the data, not of each graph: small graphs leave clusters nearly empty.
+    """
+    counts = [max(2, int(ratio * nodes))]
+    for _ in range(pools - 1):
+        counts.append(max(1, int(ratio * counts[-1])))
+    return counts

@@ -1,0 +1,135 @@
+"""The losses of an assignment: how well clusters explain the links, and how sharp they are. None needs n x n numbers.
+
+Each is of one graph at a time and independent of what else is in the batch; (B,) for B graphs.
+"""
+
+import itertools
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from unlabeled.data.graphs.batch import Segments
+from unlabeled.encoders.graphs.links import SparseLinks
+from unlabeled.encoders.graphs.readouts import segment_sum
+
+LinkLossName = Literal["frobenius", "bce", "none"]
+LinkNorm = Literal["n2", "none"]
+LinkDiagonal = Literal["as-is", "ignore", "one"]
+
+EPSILON = 1e-7
+"""Inside both logarithms of the binary cross-entropy, as the official code has it."""
+BLOCK = 2**20
+"""Pairs of nodes that the binary cross-entropy looks at together."""
+
+
+def frobenius(
+    assignment: Tensor, links: SparseLinks, coarse: Tensor, gram: Tensor, of: Segments, diagonal: LinkDiagonal
+) -> Tensor:
+    """||A - S S^T||_F^2 of each graph, in its trace form.
+
+        sum A_uv^2 - 2 tr(S^T A S) + ||S^T S||_F^2        O(E C + n C^2) for E links, n nodes, C clusters
+
+    The diagonal of A is 0 while that of S S^T nears 1 as S gets sharp, so that as it is this loss punishes sharp
+    assignments; `ignore` leaves the diagonal out, `one` compares with A + I. Both change n terms only.
+
+    Args:
+        assignment: S, (n, C).
+        links: A.
+        coarse: S^T A S, (B, C, C).
+        gram: S^T S, (B, C, C).
+        of: the graphs of the rows.
+        diagonal: how the diagonal counts.
+
+    Returns:
+        (B,), at least 0: what rounding makes negative is 0.
+    """
+    links_of = segment_sum(links.degree, of.owner, len(of))[:, 0]  # A is 0 or 1: the sum of squares is the sum
+    found = links_of - 2 * coarse.diagonal(dim1=1, dim2=2).sum(1) + gram.square().sum((1, 2))
+    if diagonal != "as-is":
+        lengths = assignment.square().sum(1)  # (n,), the diagonal of S S^T
+        change = -(links.loops - lengths).square()
+        if diagonal == "one":
+            change = change + (1 - lengths).square()
+        found = found + segment_sum(change[:, None], of.owner, len(of))[:, 0]
+    return found.clamp_min(0)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Sums of binary cross-entropies over all pairs of nodes of each graph, a block of rows at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, assignment: Tensor, edges: Tensor, ends: tuple[int, ...], diagonal: LinkDiagonal) -> Tensor:
+        sums, gradient = assignment.new_zeros(len(ends) - 1), torch.zeros_like(assignment)
+        for place, (start, end) in enumerate(itertools.pairwise(ends)):
+            whole, rows = assignment[start:end], max(1, BLOCK // (end - start))
+            for first in range(start, end, rows):
+                last = min(first + rows, end)
+                values, slopes = _pairs(assignment[first:last], whole, edges, (first, last, start), diagonal)
+                sums[place] += values
+                gradient[first:last] = 2 * slopes @ whole  # A and S S^T are symmetric: each pair counts from both ends
+        ctx.save_for_backward(gradient)
+        ctx.ends = ends
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        counts = torch.tensor(ctx.ends, device=above.device).diff()
+        return gradient * above.repeat_interleave(counts)[:, None], None, None, None
+
+
+def _pairs(
+    rows: Tensor, whole: Tensor, edges: Tensor, places: tuple[int, int, int], diagonal: LinkDiagonal
+) -> tuple[Tensor, Tensor]:
+    """The sum over a block of pairs and its slopes in S S^T."""
+    first, last, start = places
+    inner = rows @ whole.T  # (rows, n_b)
+    p = inner.clamp(max=1)
+    linked = torch.zeros_like(p)
+    own = edges[:, torch.searchsorted(edges[0], first) : torch.searchsorted(edges[0], last)]
+    linked[own[0] - first, own[1] - start] = 1
+    weight = torch.ones_like(p)
+    here = torch.arange(last - first, device=rows.device)
+    if diagonal == "ignore":
+        weight[here, here + first - start] = 0
+    elif diagonal == "one":
+        linked[here, here + first - start] = 1
+    values = -(linked * (p + EPSILON).log() + (1 - linked) * (1 - p + EPSILON).log()) * weight
+    slopes = ((1 - linked) / (1 - p + EPSILON) - linked / (p + EPSILON)) * weight * (inner <= 1)
+    return values.sum(), slopes
+
+
+def cross_entropy(assignment: Tensor, edges: Tensor, of: Segments, diagonal: LinkDiagonal) -> Tensor:
+    """Binary cross-entropy between min(S S^T, 1) and A, summed over all pairs of nodes of each graph.
+
+    Of non-links log(1 - p) does not factor, so that all pairs are looked at, but a block at a time: memory is O(n C).
+
+    Args:
+        assignment: S, (n, C).
+        edges: the links, int64 (2, E), sorted by row.
+        of: the graphs of the rows.
+        diagonal: how the diagonal counts.
+
+    Returns:
+        (B,).
+    """
+    found: Tensor = _CrossEntropy.apply(assignment, edges, of.ends, diagonal)
+    return found
+
+
+def dense_frobenius(assignment: Tensor, weights: Tensor) -> Tensor:
+    """||A - S S^T||_F^2 between clusters, whose diagonal counts as it is: (B, C, C') and (B, C, C) to (B,)."""
+    return (weights - assignment @ assignment.transpose(1, 2)).square().sum((1, 2))
+
+
+def dense_cross_entropy(assignment: Tensor, weights: Tensor) -> Tensor:
+    """The binary cross-entropy between clusters, links of a weight above 1 counting as 1: (B,)."""
+    p = (assignment @ assignment.transpose(1, 2)).clamp(max=1)
+    linked = weights.clamp(max=1)
+    return -(linked * (p + EPSILON).log() + (1 - linked) * (1 - p + EPSILON).log()).sum((1, 2))
+
+
+def entropy(log_assignment: Tensor) -> Tensor:
+    """- sum_c S_c log S_c of each row, (..., C) to (...), of the logarithm, which is finite where S is rounded to 0."""
+    return -(log_assignment.exp() * log_assignment).sum(-1)

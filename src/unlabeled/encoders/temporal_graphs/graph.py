@@ -1,0 +1,90 @@
+"""Snapshots as one block-diagonal graph: what an encoder of temporal graphs takes."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+EdgeWeight = Literal["gcn", "count"]
+
+
+@dataclass(frozen=True)
+class SnapshotGraph:
+    """All snapshots at once: row r of the R rows is one node in one snapshot, r = first row of the snapshot + node.
+
+    Links run both ways and are sorted by the row that attends, so that a row's links lie together.
+
+    Args:
+        node: int64 (R,), the node of each row.
+        snapshot: int64 (R,), its snapshot.
+        query: int64 (L,), the row that attends.
+        key: int64 (L,), the row that is attended to.
+        weight: float32 (L,).
+        first: int64 (T,), the first row of each snapshot.
+        since: int64 (N,), the snapshot in which each node is first seen.
+        snapshots: T.
+    """
+
+    node: Tensor
+    snapshot: Tensor
+    query: Tensor
+    key: Tensor
+    weight: Tensor
+    first: Tensor
+    since: Tensor
+    snapshots: int
+
+    @property
+    def nodes(self) -> int:
+        """N."""
+        return len(self.since)
+
+    def to(self, device: torch.device) -> "SnapshotGraph":
+        """The same on a device."""
+        if self.node.device == device:
+            return self
+        moved: dict[str, Any] = {
+            f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "snapshots"
+        }
+        return replace(self, **moved)
+
+
+def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: bool = True) -> SnapshotGraph:
+    """The block-diagonal graph of snapshots; the data's links of a node to itself are left out (official code).
+
+        gcn:    weight(u, v) = A_uv / sqrt(d_u d_v),  d the row sums of A
+        count:  weight(u, v) = A_uv
+
+    with A the number of events, plus 1 on the diagonal with `self_loops`.
+
+    Args:
+        snapshots: `data.temporal_graphs.Snapshots`.
+        edge_weight: what logits are multiplied by.
+        self_loops: whether a node attends to itself too.
+    """
+    first = np.concatenate([[0], np.cumsum(snapshots.nodes)])
+    rows = int(first[-1])
+    when = np.repeat(np.arange(snapshots.count), np.diff(snapshots.offsets))
+    apart = snapshots.source != snapshots.target
+    low, high = (first[when] + each for each in (snapshots.source, snapshots.target))
+    low, high, weight = low[apart], high[apart], snapshots.weight[apart]
+    own = np.arange(rows if self_loops else 0)
+    query, key = np.concatenate([low, high, own]), np.concatenate([high, low, own])
+    weight = np.concatenate([weight, weight, np.ones(len(own))])
+    if edge_weight == "gcn":
+        degree = np.bincount(query, weight, rows)
+        weight = weight / np.sqrt(degree[query] * degree[key])
+    order = np.lexsort((key, query))
+    node = np.arange(rows) - np.repeat(first[:-1], snapshots.nodes)
+    return SnapshotGraph(
+        torch.from_numpy(node),
+        torch.from_numpy(np.repeat(np.arange(snapshots.count), snapshots.nodes)),
+        torch.from_numpy(query[order]),
+        torch.from_numpy(key[order]),
+        torch.from_numpy(weight[order].astype(np.float32)),
+        torch.from_numpy(first[:-1]),
+        torch.from_numpy(np.searchsorted(snapshots.nodes, np.arange(len(snapshots)), side="right")),
+        snapshots.count,
+    )

@@ -1,0 +1,87 @@
+"""Temporal attention: a node's representation in a snapshot attends to its own of that and earlier snapshots."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu, scaled_dot_product_attention
+
+Scale = Literal["head_dim", "snapshots"]
+FeedForward = Literal["every", "last", "none"]
+
+
+class TemporalAttention(nn.Module):
+    """One layer of causal attention over a node's history (DySAT, equation 2).
+
+        Z = softmax(Q K^T / scale + M) V,    Q, K, V = X Wq, X Wk, X Wv, split into heads,   M_ij = 0 for j <= i
+        e = ReLU(Z Wf + bf) + Z              with `feed_forward`
+
+    Args:
+        inputs: D.
+        width: F, a multiple of `heads`.
+        heads: H.
+        rate: of dropout on the softmax, within [0, 1).
+        scale: sqrt(F / H) (the paper), or sqrt(T + 1) (the official code).
+        window: of the history, in snapshots; -1 for all of it.
+        feed_forward: whether the position-wise layer follows.
+        residual: adds X to the attention's output; needs D = F.
+
+    Raises:
+        ValueError: widths that do not fit.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        heads: int,
+        rate: float,
+        scale: Scale = "head_dim",
+        window: int = -1,
+        feed_forward: bool = True,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        if heads < 1 or width % heads:
+            raise ValueError(f"temporal_widths takes multiples of the heads, got {width} for {heads} heads")
+        if residual and inputs != width:
+            raise ValueError(f"residual needs temporal layers as wide as their input, got {inputs} and {width}")
+        self.heads, self.rate, self.scale, self.window, self.residual = heads, rate, scale, window, residual
+        self.query, self.key, self.value = (nn.Linear(inputs, width, bias=False) for _ in range(3))
+        self.feed_forward = nn.Linear(width, width) if feed_forward else None
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def forward(self, rows: Tensor, seen: Tensor | None = None) -> Tensor:
+        """(N, T, D) to (N, T, F).
+
+        Args:
+            rows: X.
+            seen: bool (N, T), where False a snapshot is attended to by none; by default all are.
+        """
+        count = rows.shape[1]
+        split = (len(rows), count, self.heads, -1)
+        query, key, value = (part(rows).view(split).transpose(1, 2) for part in (self.query, self.key, self.value))
+        steps = query.shape[-1] if self.scale == "head_dim" else count + 1
+        mask = causal(count, self.window, rows.device)
+        if seen is not None:
+            mask = mask & seen[:, None, None, :]  # (N, 1, T, T)
+            lost = ~mask.any(-1, keepdim=True)  # a row that may attend to nothing: softmax has no answer there
+            mask = mask | lost
+        rate = self.rate if self.training else 0.0
+        mixed = scaled_dot_product_attention(query, key, value, mask, rate, scale=steps**-0.5)  # (N, H, T, K)
+        if seen is not None:
+            mixed = mixed.masked_fill(lost, 0.0)
+        out = mixed.transpose(1, 2).flatten(2)  # (N, T, F)
+        if self.feed_forward is not None:
+            out = relu(self.feed_forward(out)) + out
+        return out + rows if self.residual else out
+
+
+def causal(count: int, window: int, device: torch.device) -> Tensor:
+    """bool (T, T): query i sees key j with j <= i, and of these the last `window` where that is not -1."""
+    mask = torch.ones(count, count, dtype=torch.bool, device=device).tril()
+    return mask if window < 0 else mask.triu(1 - window)

@@ -1,0 +1,139 @@
+"""Whole graphs classified in ten folds: from frozen representations, fine-tuned, or trained from scratch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unlabeled.evaluation.features import key_of
+from unlabeled.evaluation.fold_classifiers import ClassifierName, fold_accuracy
+from unlabeled.evaluation.fold_training import Curves, Fresh, Training, train
+from unlabeled.evaluation.folds import Fold, hold_out, published_folds
+from unlabeled.evaluation.kept_numbers import kept_numbers
+from unlabeled.training.loader import Samples, Views
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Accuracies over ten folds.
+
+    Args:
+        value: their mean.
+        deviation: over folds, the unbiased one.
+        interval: 95 % of the mean, by Student's t with 9 degrees of freedom.
+        folds: each.
+        details: whatever else was found.
+    """
+
+    value: float
+    deviation: float
+    interval: tuple[float, float]
+    folds: list[float]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def folded(folds: Sequence[float], **details: Any) -> Folded:
+    """Mean and deviation of ten accuracies."""
+    mean, deviation = float(np.mean(folds)), float(np.std(folds, ddof=1))
+    half = 2.2622 * deviation / np.sqrt(len(folds))
+    return Folded(mean, deviation, (max(0.0, mean - half), min(1.0, mean + half)), list(folds), details)
+
+
+def frozen(rows: np.ndarray, labels: np.ndarray, folds: Sequence[Fold], classifier: ClassifierName) -> Folded:
+    """A classifier of representations that stay as they are, (N, D), tuned inside each fold."""
+    return folded([fold_accuracy(rows, labels, fold, classifier) for fold in folds])
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What is trained on.
+
+    Args:
+        samples: labelled ones, N of them.
+        labels: int64 (N,), 0 to C - 1.
+        views: how they are looked at.
+        width: D, of the network.
+        fresh: start number to a network.
+        key: changes with the samples, their labels and where networks start from.
+        folder: where finished numbers are kept, so that a call that was stopped goes on.
+        seed: of everything drawn.
+    """
+
+    samples: Samples
+    labels: np.ndarray
+    views: Views
+    width: int
+    fresh: Fresh
+    key: str
+    folder: Path
+    seed: int
+
+    def curves(self, learnt: np.ndarray, watched: Sequence[np.ndarray], how: Training, draw: int, what: str) -> Curves:
+        """Train one network, or take the curves that an earlier call has kept."""
+        asked = (self.key, repr(how), learnt.tobytes().hex(), *(part.tobytes().hex() for part in watched), str(draw))
+
+        def make() -> list[list[float]]:
+            found = train(
+                self.fresh(draw), self.width, self.samples, self.labels, learnt, watched, self.views, how,
+                (self.seed, draw), what,
+            )  # fmt: skip
+            return np.column_stack([found.accuracies, found.loss]).tolist()  # type: ignore[no-any-return]
+
+        numbers = np.array(kept_numbers(self.folder / f"{key_of(*asked)}.json", what, make))
+        return Curves(numbers[:, :-1], numbers[:, -1])
+
+
+def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: Sequence[float], repeats: int) -> Folded:
+    """The protocol of Errica et al. (ICLR 2020): nothing of a fold's test part chooses anything.
+
+    The validation part chooses the learning rate, where several are given. With it the network is trained `repeats`
+    times from different weights on all but the test part, less a tenth drawn anew that says when to stop; the test
+    accuracies of the epochs it names are averaged.
+
+    Args:
+        what: is trained on.
+        folds: ten.
+        how: settings, but for the learning rate.
+        learning_rates: at least one, each above 0.
+        repeats: at least 1.
+    """
+    accuracies, epochs, rates = [], [], []
+    for number, fold in enumerate(folds):
+        rate = learning_rates[0]
+        if len(learning_rates) > 1:
+            tried = {}
+            for each in learning_rates:
+                said = f"fold {number + 1}, rate {each:g}"
+                curves = what.curves(fold.train, [fold.validation], replace(how, learning_rate=each), number, said)
+                tried[each] = float(curves.accuracies.max())
+            rate = max(tried, key=lambda each: tried[each])
+        rates.append(rate)
+        found = []
+        for repeat in range(repeats):
+            chosen = hold_out(what.labels[fold.learnt], what.seed, number, repeat + 1)
+            learnt, stops = fold.learnt[~chosen], fold.learnt[chosen]
+            draw = (repeat + 1) * len(folds) + number
+            said = f"fold {number + 1} of {len(folds)}, start {repeat + 1} of {repeats}"
+            curves = what.curves(learnt, [stops, fold.test], replace(how, learning_rate=rate), draw, said)
+            found.append(float(curves.accuracies[curves.best(), 1]))
+            epochs.append(curves.best() + 1)
+        accuracies.append(float(np.mean(found)))
+    return folded(accuracies, epochs=float(np.mean(epochs)), learning_rates=rates, repeats=repeats)
+
+
+def published(what: Labelled, how: Training) -> Folded:
+    """The protocol of DiffPool's official code: the best epoch of the mean validation curve, reported on those folds.
+
+    There is no test part: the epoch is chosen on the very numbers that are reported, so that they are too high; the
+    mean of the last epoch stands in the details.
+    """
+    whole = replace(how, patience=None)
+    curves = []
+    for number, (learnt, validated) in enumerate(published_folds(len(what.labels), what.seed)):
+        said = f"fold {number + 1} of 10, as published"
+        curves.append(what.curves(learnt, [validated], whole, number, said).accuracies[:, 0])
+    table = np.stack(curves)  # (10, E)
+    best = int(table.mean(0).argmax())
+    return folded(table[:, best].tolist(), epoch=best + 1, last_epoch=float(table[:, -1].mean()))

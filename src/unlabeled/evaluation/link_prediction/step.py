@@ -1,0 +1,160 @@
+"""One step of link prediction: a fresh training, judged on every question beside the simple scores."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from unlabeled import chance
+from unlabeled.evaluation.link_prediction.classifier import Question, auc_of, products
+from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
+from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
+from unlabeled.evaluation.link_prediction.training import Epoch
+
+Select = Literal["validation", "loss", "last"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one step says to one question.
+
+    Args:
+        scores: of each way to score pairs, for each split the scores of its test examples.
+        linked: for each split, whether these are linked.
+        epoch: of each way that is trained, the epoch that was chosen.
+        validation: AUC there, of each way that has one.
+        learnt: pairs that a classifier learns from in a split.
+    """
+
+    scores: dict[str, list[np.ndarray]]
+    linked: list[np.ndarray]
+    epoch: dict[str, int] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
+    learnt: int = 0
+
+
+def questions(
+    whole: Any,
+    count: int,
+    tasks: Iterable[tuple[Task, int]],
+    draws: int,
+    seed: int,
+    negatives: NegativesName = "uniform",
+) -> Iterator[Question]:
+    """The examples of one step, with self-pairs and without them where there are such.
+
+    Args:
+        whole: snapshots.
+        count: t.
+        tasks: which, and how many snapshots ahead.
+        draws: splits of each.
+        seed: of negatives and splits.
+        negatives: how they are drawn.
+    """
+    for task, ahead in tasks:
+        without = None
+        for self_pairs in (False, True):
+            draw = chance.generator(seed, chance.SPLIT, count, ahead)
+            given = examples(whole, count, task, draw, ahead, self_pairs, negatives)
+            if given is None or (without is not None and len(given.pairs) == without):
+                continue  # too few links, or no link of a node to itself
+            without = len(given.pairs)
+            yield Question(name_of(task, self_pairs, ahead), given, *splits(given, draws, draw))
+
+
+def name_of(task: Task, self_pairs: bool, ahead: int = 1) -> str:
+    """Of a question: "next", "new self", "multi-step+3"."""
+    return task + (f"+{ahead}" if task == "multi-step" else "") + (" self" if self_pairs else "")
+
+
+@dataclass
+class _Best:
+    figure: float = -math.inf
+    epoch: Epoch | None = None
+
+    def offer(self, figure: float, epoch: Epoch) -> None:
+        if figure > self.figure or self.epoch is None:
+            self.figure, self.epoch = figure, epoch
+
+
+def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> tuple[dict[str, Epoch], Epoch, Epoch]:
+    """For each question the epoch that is kept; that before training, and the last.
+
+    Args:
+        asked: the questions; those about several snapshots ahead choose one epoch together, by their mean.
+        trained: epoch after epoch, the first untrained.
+        select: the best on the validation links, of the lowest loss, or the last.
+    """
+    groups: dict[str, list[Question]] = {}
+    for question in asked:
+        groups.setdefault(_together(question.name), []).append(question)
+    best = {name: _Best() for name in groups}
+    untrained: Epoch | None = None
+    for epoch in trained:
+        if untrained is None:
+            untrained = epoch
+            continue
+        for name, group in groups.items():
+            if select == "validation":
+                found = [each.validate(products(epoch.embeddings, each.examples.pairs)) for each in group]
+                best[name].offer(float(np.mean(found)), epoch)
+            else:
+                best[name].offer(-epoch.loss if select == "loss" else epoch.number, epoch)
+    assert untrained is not None
+    kept = {each.name: best[_together(each.name)].epoch or epoch for each in asked}
+    return kept, untrained, epoch
+
+
+def _together(name: str) -> str:
+    head, _, tail = name.partition("+")
+    return head + (" self" if tail.endswith("self") else "")
+
+
+def answers(
+    known: Any,
+    asked: list[Question],
+    trained: Iterable[Epoch],
+    deepwalk: Iterable[Epoch] | None,
+    select: Select,
+) -> tuple[dict[str, Answer], Epoch]:
+    """Judge one step; with the answers comes the epoch that goes on to the next one, the first question's or the last.
+
+    Args:
+        known: its snapshots.
+        asked: its questions.
+        trained: epochs of the method.
+        deepwalk: epochs of a table of nodes on all links added up, or None to leave that out.
+        select: how an epoch is chosen.
+    """
+    ours, untrained, last = chosen(asked, trained, select)
+    table = chosen(asked, deepwalk, select)[0] if deepwalk is not None and asked else None
+    found = {each.name: _answer(known, each, ours, untrained, table) for each in asked}
+    return found, ours[asked[0].name] if asked else last
+
+
+def _answer(
+    known: Any, question: Question, ours: dict[str, Epoch], untrained: Epoch, table: dict[str, Epoch] | None
+) -> Answer:
+    pairs, linked = question.examples.pairs, question.examples.linked
+    best = {"trained": ours[question.name]} | ({} if table is None else {"deepwalk": table[question.name]})
+    embedded = {name: each.embeddings for name, each in (best | {"random_encoder": untrained}).items()}
+    simple = simple_scores(known, pairs)
+    features = {name: products(rows, pairs) for name, rows in embedded.items()}
+    features |= {
+        "degree_regression": degree_features(known, pairs),
+        "scores_regression": np.log1p(np.stack(list(simple.values()), 1)),
+    }
+    scores = {name: question.test(rows) for name, rows in features.items()}
+    scores |= {name: [each[split.test] for split in question.splits] for name, each in simple.items()}
+    held = linked[question.validation]
+    validation = {name: question.validate(rows) for name, rows in features.items()}
+    validation |= {name: auc_of(each[question.validation], held) for name, each in simple.items()}
+    return Answer(
+        scores,
+        [linked[split.test] for split in question.splits],
+        {name: each.number for name, each in best.items()},
+        validation,
+        len(question.splits[0].train),
+    )

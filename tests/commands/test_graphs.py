@@ -1,0 +1,147 @@
+"""Every verb on a run of graphs: what works gives numbers, what makes no sense is refused in one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unlabeled
+from finished import call, refused
+from small_graphs import write_tu
+from unlabeled.data.graphs import Graph
+from unlabeled.data.graphs.atlas import atlas
+
+FEW = {"max_steps": 4, "batch_size": 16, "workers": 0, "network": {"hidden": 8, "output": 8, "assign_ratio": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TU folder of 60 real graphs; the class is how far apart the farthest nodes are."""
+    whole = atlas()
+    assert whole.labels is not None
+    places = np.concatenate([np.flatnonzero(whole.labels == label)[5:25] for label in range(3)])
+    graphs = [whole.read(place) for place in places]
+    graphs = [Graph(graph.nodes, graph.edges, graph.degrees() % 2) for graph in graphs]
+    return write_tu(tmp_path_factory.mktemp("graphs") / "DS", graphs, whole.labels[places].tolist())
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SimCLR, untouched, on that folder."""
+    out = tmp_path_factory.mktemp("runs") / "graphs"
+    network = FEW["network"] | {"pools": 2}
+    done = unlabeled.pretrain("simclr", data=folder, out=out, **(FEW | {"network": network}))
+    assert done.modality == "graphs" and done.samples == 60 and done.finished
+    return out
+
+
+def test_inspect(folder: Path, capfd: Any) -> None:
+    assert call(capfd, "inspect", folder) == (0, {"modality": "graphs", "samples": 60, "classes": 3, "skipped": []})
+
+
+def test_protocols_that_take_any_encoder(run: Path, folder: Path, capfd: Any) -> None:
+    for protocol in ("knn", "linear", "retrieval"):
+        code, found = call(capfd, "evaluate", protocol, run, "--test", folder)
+        assert code == 0 and {"random_encoder", "raw_input"} <= set(found["baselines"])
+
+
+def test_finetune_and_linear_sgd(run: Path, capfd: Any) -> None:
+    code, found = call(capfd, "evaluate", "finetune", run, "--share", 1, "--max-steps", 2, "--workers", 0)
+    assert code == 0 and 0 <= found["value"] <= 1
+    code, found = call(capfd, "evaluate", "linear-sgd", run, "--epochs", 1, "--workers", 0)
+    assert code == 0 and set(found["baselines"]) == {"random_encoder", "raw_input"}
+
+
+def test_graph_classification_frozen(run: Path, capfd: Any) -> None:
+    code, found = call(capfd, "evaluate", "graph-classification", run, "--classifier", "logistic")
+    assert code == 0 and found["protocol"] == "graph-classification" and found["metric"] == "accuracy"
+    assert found["value"] == pytest.approx(np.mean(found["folds"])) and len(found["folds"]) == 10
+    assert found["deviation"] == pytest.approx(np.std(found["folds"], ddof=1))
+    assert set(found["baselines"]) == {"random_encoder", "raw_input"} and found["transductive"] is True
+
+
+def test_graph_classification_trained_on_labels(run: Path, capfd: Any) -> None:
+    asked = ("evaluate", "graph-classification", run, "--epochs", 2, "--repeats", 1, "--classifier", "logistic")
+    code, fair = call(capfd, *asked, "--training", "scratch")
+    assert code == 0 and fair["transductive"] is False and fair["folding"] == "fair"
+    code, published = call(capfd, *asked, "--training", "finetune", "--protocol", "published")
+    assert code == 0 and published["transductive"] is True
+    assert published["value"] >= published["details"]["last_epoch"] and published["details"]["epoch"] in (1, 2)
+    assert unlabeled.evaluate("graph-classification", run, training="scratch", epochs=2, repeats=1,
+                              classifier="logistic").folds == fair["folds"]  # fmt: skip
+    assert "chooses an epoch" in refused(capfd, *asked, "--protocol", "published")
+
+
+def test_health_tells_how_clusters_are_used(run: Path, capfd: Any) -> None:
+    code, found = call(capfd, "evaluate", "health", run)
+    assert code == 0
+    for of in (found["figures"], found["baselines"]["random_encoder"]):
+        assert 1 <= of["effective_clusters_1"] <= 3 and 0 <= of["assignment_entropy_2"] <= 1
+
+
+def test_embed_search_and_load(run: Path, folder: Path, tmp_path: Path, capfd: Any) -> None:
+    code, found = call(capfd, "embed", run, "--out", tmp_path / "rows.npz")
+    assert code == 0 and found["samples"] == 60
+    rows = np.load(tmp_path / "rows.npz")["embedding"]
+    np.testing.assert_allclose(unlabeled.load(run).embed(folder), rows, atol=1e-5)
+    code, found = call(capfd, "search", run, "--query", folder, "--top", 2, "--out", tmp_path / "sheet.png")
+    assert code == 0 and found["queries"] == 60 and (tmp_path / "sheet.png").exists()
+    assert all(each["query"] != each["path"] for each in found["results"])
+
+
+def test_export_gives_the_same_encoder_and_refuses_what_cannot_be(run: Path, tmp_path: Path, capfd: Any) -> None:
+    code, found = call(capfd, "export", run, "--format", "safetensors", "--out", tmp_path / "e.safetensors")
+    assert code == 0 and found["largest_difference"] == 0
+    assert "safetensors" in refused(capfd, "export", run, "--format", "onnx", "--out", tmp_path / "e.onnx")
+    assert "timm does not build" in refused(
+        capfd, "export", run, "--format", "timm", "--out", tmp_path / "t.safetensors"
+    )
+
+
+def test_the_page_draws_clusters(run: Path, capfd: Any) -> None:
+    code, found = call(capfd, "report", run)
+    text = Path(found["report"]).read_text()
+    assert code == 0 and '<a href="#inside">Clusters</a>' in text and "Clusters in use, first pool" in text
+    assert text.count("<figure") > 60
+
+
+def test_what_makes_no_sense_on_graphs_is_refused_in_a_sentence(
+    run: Path, folder: Path, tmp_path: Path, capfd: Any
+) -> None:
+    pretrain = ("--data", folder, "--out", tmp_path / "out")
+    said = refused(capfd, "pretrain", "rotnet", *pretrain)
+    assert said.startswith("rotnet does not learn from graphs; these do: ") and "infograph" in said
+    assert "holds none; leave it out" in refused(capfd, "pretrain", "simclr", *pretrain, "--image-size", 32)
+    assert "there are diffpool and flat" in refused(capfd, "pretrain", "simclr", *pretrain, "--encoder", "resnet18")
+    assert "pools takes 1 to 3" in refused(capfd, "pretrain", "diffpool", *pretrain, "--network.pools", 5)
+    assert "carry no attributes" in refused(
+        capfd, "pretrain", "diffpool", *pretrain, "--network.features", "attributes"
+    )
+    assert "probes look at the feature maps" in refused(capfd, "evaluate", "probes", run)
+    assert "has no labels: simclr learns none" in refused(capfd, "labels", run, "--out", tmp_path / "labels.csv")
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_no_graphs(tmp_path: Path, capfd: Any) -> None:
+    array = np.zeros((20, 8, 8), np.uint8)
+    with pytest.raises(unlabeled.UserError, match=r"diffpool does not learn from images; these do: .*rotnet"):
+        unlabeled.pretrain("diffpool", data=array, out=tmp_path / "out", max_steps=1, batch_size=4)
+
+
+@pytest.mark.parametrize("method", ["diffpool", "infograph"])
+def test_methods_of_graphs_train_on_the_built_in_sample(method: str, tmp_path: Path, capfd: Any) -> None:
+    words = ("--max-steps", 2, "--batch-size", 16, "--workers", 0, "--network.hidden", 8, "--network.output", 8)
+    code, found = call(capfd, "pretrain", method, "--out", tmp_path / "run", *words)
+    assert code == 0 and found["modality"] == "graphs" and found["samples"] == 747
+    about = json.loads((tmp_path / "run" / "encoder.json").read_text())
+    assert about["form"] == [[], [], [], 7] and about["image_size"] is None
+
+
+def test_resume_goes_on_and_other_data_is_refused(folder: Path, tmp_path: Path, capfd: Any) -> None:
+    common = ("--batch-size", 16, "--workers", 0, "--network.hidden", 8, "--network.output", 8)
+    code, _ = call(capfd, "pretrain", "infograph", "--data", folder, "--out", tmp_path / "a", "--max-steps", 2, *common)
+    assert code == 0
+    code, found = call(capfd, "pretrain", "infograph", "--out", tmp_path / "a", "--resume")
+    assert code == 0 and found["steps"] == 2 and found["finished"]

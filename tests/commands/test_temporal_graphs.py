@@ -1,0 +1,225 @@
+"""Timed links through the commands: train, resume, embed, search, predict links, go on from a finished run."""
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import unlabeled
+from unlabeled.cli import run as cli
+from unlabeled.commands import link_prediction as module
+from unlabeled.data.temporal_graphs import southern_women
+from unlabeled.errors import UserError
+from unlabeled.run import Run
+
+SMALL: dict[str, Any] = {
+    "epochs": 3, "num_walks": 2, "walk_length": 6, "workers": 0,
+    "network": {"structural_widths": (16,), "structural_heads": (4,), "temporal_widths": (16,), "temporal_heads": (4,)},
+}  # fmt: skip
+
+
+def table(folder: Path) -> Path:
+    """The built-in gatherings as a file, one row a link, a day for a time; and one bad row."""
+    found = southern_women()
+    path = folder / "links.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["source", "target", "time"])
+        for snapshot in range(found.count):
+            for a, b, _ in zip(*found.links(snapshot), strict=True):
+                writer.writerow([found.names[a], found.names[b], found.starts_shown()[snapshot]])
+        writer.writerow(["nobody", "", "1936-11-21T00:00:00Z"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("links")
+    unlabeled.pretrain("dysat", table(folder), out=folder / "run", window="20d", **SMALL)
+    return folder / "run"
+
+
+def test_a_run_keeps_its_windows_and_tells_bad_rows(trained: Path) -> None:
+    run = Run(trained)
+    config = run.config()
+    assert config["window"] == "20d" and config["held_out"] == 1 and config["batch_size"] == 18
+    assert run.skipped() == [("row 323", "no target")]
+    assert run.description()["form"][:2] == [18, 13]  # of fourteen windows of twenty days, the last is held out
+    assert run.metrics()[-1]["step"] == 3
+
+
+def test_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
+    one = unlabeled.pretrain(
+        "dysat", trained.parent / "links.csv", out=tmp_path / "run", window="20d", **SMALL | {"max_time": 0}
+    )
+    assert not one.finished
+    unlabeled.pretrain("dysat", out=tmp_path / "run", resume=True, workers=0)
+    for name, value in Run(trained).weights().items():
+        assert torch.equal(value, Run(tmp_path / "run").weights()[name]), name
+
+
+def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_path: Path) -> None:
+    other = (trained.parent / "links.csv").read_text(encoding="utf-8").replace("Theresa", "Teresa")
+    (tmp_path / "other.csv").write_text(other, encoding="utf-8")
+    with pytest.raises(UserError, match="other nodes or snapshots"):
+        unlabeled.embed(trained, tmp_path / "other.csv", out=tmp_path / "nodes.parquet")
+    seen = unlabeled.inspect(tmp_path / "other.csv")
+    assert (seen.modality, seen.samples, len(seen.skipped)) == ("temporal_graphs", 18, 1)
+
+
+def test_an_encoder_of_nodes_is_not_exported(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="its own nodes alone"):
+        unlabeled.export(trained, format="safetensors", out=tmp_path / "x.safetensors")
+
+
+def test_nodes_are_classified_beside_what_knows_no_structure(trained: Path, tmp_path: Path) -> None:
+    rows = [f"{name},{'first' if number < 9 else 'last'}" for number, name in enumerate(southern_women().names)]
+    (tmp_path / "labels.csv").write_text("\n".join(["node,label", *rows]), encoding="utf-8")
+    found: Any = unlabeled.evaluate("knn", trained, labels=tmp_path / "labels.csv", k=(3,))
+    assert found.n_train + found.n_test == 18 and {"random_encoder", "raw_input"} <= set(found.baselines)
+    clusters: Any = unlabeled.evaluate("clustering", trained, labels=tmp_path / "labels.csv", clusters=(2,), seeds=2)
+    assert 0.5 <= clusters.value <= 1
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".npz", ".npy"])
+def test_embeddings_have_a_row_a_node_and_snapshot(trained: Path, tmp_path: Path, ending: str) -> None:
+    told = unlabeled.embed(trained, out=tmp_path / f"nodes{ending}")
+    whole = unlabeled.load(trained)
+    samples = whole.modality.open(trained.parent / "links.csv", None, window="20d")
+    assert told.samples == samples.nodes.sum() and told.width == 16
+    assert told.skipped == [{"path": "row 323", "reason": "no target"}]
+    if ending == ".npy":
+        rows = np.load(tmp_path / "nodes.npy")
+        with (tmp_path / "nodes.csv").open(encoding="utf-8") as file:
+            columns = list(csv.DictReader(file))
+        node, start = columns[-1]["node"], columns[-1]["start"]
+    elif ending == ".npz":
+        with np.load(tmp_path / "nodes.npz", allow_pickle=False) as file:
+            rows, node, start = file["embedding"], str(file["node"][-1]), str(file["start"][-1])
+    else:
+        read = pq.read_table(tmp_path / "nodes.parquet").to_pydict()
+        rows, node, start = np.array(read["embedding"]), read["node"][-1], read["start"][-1]
+        assert read["snapshot"][-1] == 12
+    assert node == samples.names[-1] and start == samples.starts_shown()[-1]
+    np.testing.assert_allclose(rows[-18:], whole.features(samples).embeddings, rtol=1e-6)
+
+
+def test_search_finds_the_nearest_nodes(trained: Path) -> None:
+    found = unlabeled.search(trained, query="Theresa Anderson", top=3)
+    whole = unlabeled.load(trained)
+    samples = whole.modality.open(trained.parent / "links.csv", None, window="20d")
+    rows = whole.features(samples).embeddings
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cosine = unit @ unit[samples.names.index("Theresa Anderson")]
+    order = [samples.names[each] for each in np.argsort(-cosine) if samples.names[each] != "Theresa Anderson"]
+    assert [each.path for each in found.results] == order[:3]
+    assert unlabeled.search(trained, query="Theresa Anderson", snapshot="3").data.endswith("(1936-04-23T00:00:00Z)")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"query": "Scarlett"}, "no node of"),
+        ({"query": "Theresa Anderson", "snapshot": "99"}, "--snapshot takes 0 to 12"),
+        ({"query": "Theresa Anderson", "out": "sheet.png"}, "no pictures"),
+        ({"query": "Myra Liddel", "snapshot": "0"}, "is not embedded in snapshot 0"),
+    ],
+)
+def test_mistakes_of_search(trained: Path, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        unlabeled.search(trained, **options)
+
+
+def test_links_are_predicted_and_finished_steps_kept(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    whole_steps = module._Asked.step
+    made: list[int] = []
+
+    def counted(self: Any, count: int, multi: bool) -> Any:
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(count)
+        return whole_steps(self, count, multi)
+
+    monkeypatch.setattr(module._Asked, "step", counted)
+    ask = {"steps": 4, "splits": 2, "deepwalk_epochs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        unlabeled.evaluate("link-prediction", tmp_path / "run", **ask)
+    assert made == [10, 11]
+    monkeypatch.setattr(module._Asked, "step", whole_steps)
+    found: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask)
+    again: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask)
+    assert found == again and found.protocol == "link-prediction" and found.metric == "macro_auc"
+    assert len(found.steps) + len(found.skipped) == 4 and not found.self_pairs and found.other_self_pairs is None
+    assert {"random_encoder", "linked_before", "interactions", "degree_product", "adamic_adar", "deepwalk"} <= set(
+        found.baselines
+    )
+    assert found.value == pytest.approx(np.mean([step["auc"] for step in found.steps]))
+    assert 0 <= found.micro_auc <= 1 and 0 <= found.average_precision <= 1
+    page = Path(unlabeled.report(tmp_path / "run").report).read_text(encoding="utf-8")
+    assert "link-prediction" in page and "degree product" in page.replace("_", " ")
+
+
+def test_six_snapshots_ahead_and_step_by_step(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    far: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", task="multi-step", splits=2, deepwalk_epochs=1)
+    assert far.steps and all(step["trained_on"] == 8 for step in far.steps)
+    slow: Any = unlabeled.evaluate(
+        "link-prediction", tmp_path / "run", steps=8, splits=2, deepwalk_epochs=1, incremental=True
+    )
+    assert slow.incremental and slow.steps
+    names = {path.name for path in (tmp_path / "run" / "evaluations" / "link-prediction").rglob("history-*")}
+    assert len(names) == 13  # one snapshot after the other, from the first
+
+
+def test_a_finished_run_takes_one_more_snapshot(trained: Path, tmp_path: Path) -> None:
+    links = trained.parent / "links.csv"
+    network = SMALL["network"] | {"incremental": True}
+    options = SMALL | {"window": "20d", "held_out": 0, "network": network}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "run", history=trained, **options)
+    whole = unlabeled.load(tmp_path / "run")
+    before = unlabeled.load(trained)
+    samples = before.modality.open(links, None, window="20d")
+    graph = before.module.graph_of(samples)
+    torch.testing.assert_close(Run(tmp_path / "run").weights()["past"][:18], before.module.history(graph))
+    assert whole.rows(whole.modality.open(links, None, window="20d", held_out=0)).columns["snapshot"].min() == 13
+    for wrong in (
+        {"history": trained, "held_out": 1, "network": network},
+        {"history": trained, "network": SMALL["network"]},
+        {"network": network},
+    ):
+        with pytest.raises(UserError, match=r"--held-out 2|give both or none"):
+            unlabeled.pretrain("dysat", links, out=tmp_path / "wrong", **options | wrong)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["pretrain", "simclr", "--data", "LINKS"], "does not learn from temporal_graphs"),
+        (["pretrain", "dysat", "--data", "LINKS"], "say how long a snapshot is"),
+        (["pretrain", "dysat", "--window", "3d"], "has its own snapshots"),
+        (["pretrain", "dysat", "--data", "LINKS", "--window", "20d", "--network.temporal-heads", "3"], "multiples of"),
+        (["pretrain", "dysat", "--data", "LINKS", "--window", "20d", "--walk-length", "1"], "walk_length"),
+        (["pretrain", "dysat", "--encoder", "resnet18"], "no encoder of temporal graphs"),
+    ],
+)
+def test_mistakes_of_pretrain(trained: Path, tmp_path: Path, words: list[str], says: str) -> None:
+    words = [str(trained.parent / "links.csv") if word == "LINKS" else word for word in words]
+    with pytest.raises(UserError, match=says):
+        cli([*words, "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
+def test_links_of_pictures_are_not_predicted(tmp_path: Path) -> None:
+    unlabeled.pretrain(
+        "simclr", np.zeros((4, 8, 8, 3), np.uint8), out=tmp_path / "run", epochs=1, batch_size=2, workers=0
+    )
+    with pytest.raises(UserError, match="no run on timed links"):
+        unlabeled.evaluate("link-prediction", tmp_path / "run")

@@ -1,0 +1,235 @@
+"""Layers, readouts, features and the deterministic clustering, each against a second computation."""
+
+import networkx
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from small_graphs import drawn, matrix, renumbered, several
+from unlabeled.data.graphs import Graph, open_graphs, tidy
+from unlabeled.data.graphs.batch import joined
+from unlabeled.data.graphs.form import GraphForm, form_of
+from unlabeled.encoders.graphs import graph_encoder
+from unlabeled.encoders.graphs.clustering import clusters_of
+from unlabeled.encoders.graphs.features import NodeFeatures, clustering_coefficients
+from unlabeled.encoders.graphs.layers import CONVOLUTIONS, Block
+from unlabeled.encoders.graphs.links import DenseLinks, SparseLinks
+from unlabeled.encoders.graphs.picturing import pictured
+from unlabeled.encoders.graphs.readouts import READOUTS
+from unlabeled.errors import UserError
+
+GRAPHS = several()
+FORM = form_of(open_graphs(GRAPHS))
+
+
+def sums_of(name: str, layer: nn.Module, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The layer's equation in NumPy."""
+    w = {key: value.detach().numpy() for key, value in layer.named_parameters()}
+    degree = a.sum(1, keepdims=True)
+    if name == "sage":
+        near = a @ x / np.maximum(degree, 1)
+        own, neighbours = w["linear.weight"].T[: x.shape[1]], w["linear.weight"].T[x.shape[1] :]
+        return x @ own + near @ neighbours + w["linear.bias"]
+    if name == "gcn":
+        loops = a + np.eye(len(a))
+        scale = np.diag(loops.sum(1) ** -0.5)
+        return scale @ loops @ scale @ x @ w["linear.weight"].T + w["linear.bias"]
+    hidden = ((1 + w["epsilon"]) * x + a @ x) @ w["first.weight"].T + w["first.bias"]
+    hidden = hidden / np.sqrt(1 + 1e-5)  # batch norm at its first averages
+    return np.maximum(hidden, 0) @ w["second.weight"].T + w["second.bias"]
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_layer_is_its_equation_sparse_and_dense(name: str) -> None:
+    torch.manual_seed(0)
+    layer = CONVOLUTIONS[name](4, 3, "mean", True, True).double().eval()
+    if name == "gin":
+        nn.init.constant_(layer.epsilon, 0.3)
+    batch = joined(GRAPHS)
+    x = torch.randn(len(batch.owner), 4, dtype=torch.float64)
+    found = layer(x, SparseLinks(batch, x)).detach()
+    for place, graph in enumerate(GRAPHS):
+        rows = slice(int(batch.starts[place]), int(batch.starts[place + 1]))
+        expected = sums_of(name, layer, matrix(graph), x[rows].numpy())
+        np.testing.assert_allclose(found[rows].numpy(), expected, atol=1e-12)
+        dense = layer(x[rows][None], DenseLinks(torch.from_numpy(matrix(graph))[None])).detach()[0]
+        np.testing.assert_allclose(dense.numpy(), expected, atol=1e-12)
+
+
+def test_the_official_layer_sums_neighbours_alone() -> None:
+    layer = CONVOLUTIONS["sage"](4, 3, "sum", False, True).double()
+    graph = drawn(8)
+    x = torch.randn(8, 4, dtype=torch.float64)
+    found = layer(x, SparseLinks(joined([graph]), x))
+    expected = torch.from_numpy(matrix(graph)) @ x @ layer.linear.weight.T + layer.linear.bias
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_sparse_sum_has_the_gradient_of_finite_differences() -> None:
+    batch = joined(several((3, 5)))
+    x = torch.randn(8, 2, dtype=torch.float64, requires_grad=True)
+    links = SparseLinks(batch, x)
+    assert torch.autograd.gradcheck(lambda rows: SparseLinks.sum(links, rows).sin(), (x,))
+
+
+def test_a_block_stacks_layers_of_unit_length_side_by_side() -> None:
+    torch.manual_seed(0)
+    block = Block(4, 5, 3).double().eval()
+    batch = joined(GRAPHS)
+    x = torch.randn(len(batch.owner), 4, dtype=torch.float64)
+    links = SparseLinks(batch, x)
+    found = block(x, links)
+    assert block.width == found.shape[1] == 13
+    for number, layer in enumerate(block.layers):
+        x = nn.functional.normalize(layer(x, links), dim=1)
+        if number < 2:
+            x = block.norms[number](x.relu())
+        torch.testing.assert_close(found[:, 5 * number : 5 * number + x.shape[1]], x)
+    assert Block(4, 5, 3, concat=False).width == 3
+    assert not any(isinstance(each, nn.BatchNorm1d) for each in Block(4, 5, 3, batch_norm=False).modules())
+
+
+# --- readouts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["max", "mean", "sum", "max-sum"])
+def test_readouts_are_those_of_numpy(name: str) -> None:
+    batch = joined(GRAPHS)
+    rows = torch.randn(len(batch.owner), 3)
+    found = READOUTS[name](3, 0)(rows, batch.segments()).numpy()
+    for place, part in enumerate(np.split(rows.numpy(), batch.starts[1:-1].numpy())):
+        each = {"max": [part.max(0)], "mean": [part.mean(0)], "sum": [part.sum(0)]}
+        each["max-sum"] = each["max"] + each["sum"]
+        np.testing.assert_allclose(found[place], np.concatenate(each[name]), rtol=1e-5, atol=1e-6)
+
+
+def test_set2set_is_written_out() -> None:
+    torch.manual_seed(0)
+    batch, readout = joined(GRAPHS), READOUTS["set2set"](3, 0)
+    rows = torch.randn(len(batch.owner), 3)
+    found = readout(rows, batch.segments())
+    for place, part in enumerate(rows.split(batch.counts.tolist())):
+        state, both = (torch.zeros(1, 3), torch.zeros(1, 3)), torch.zeros(1, 6)
+        for _ in range(4):
+            state = readout.cell(both, state)
+            weights = torch.softmax(part @ state[0][0], 0)
+            both = torch.cat([state[0], (weights @ part)[None]], 1)
+        torch.testing.assert_close(found[place], both[0])
+
+
+def test_sortpool_takes_the_first_nodes_by_their_last_feature() -> None:
+    torch.manual_seed(0)
+    graphs = several((15, 4, 30))
+    batch, readout = joined(graphs), READOUTS["sortpool"](3, 12)
+    rows = torch.randn(len(batch.owner), 3)
+    found = readout(rows, batch.segments())
+    for place, part in enumerate(rows.split(batch.counts.tolist())):
+        chosen = part[part[:, 2].argsort(descending=True)][:12]
+        chosen = torch.cat([chosen, torch.zeros(12 - len(chosen), 3)])
+        channels = nn.functional.max_pool1d(readout.first(chosen).relu().T[None], 2)
+        torch.testing.assert_close(found[place], readout.second(channels).relu().flatten())
+    assert readout.width == found.shape[1]
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_flat_networks_do_not_see_node_numbers(readout: str) -> None:
+    torch.manual_seed(0)
+    built = graph_encoder("flat", FORM, readout=readout, hidden=6, output=5).double().eval()
+    turned = [renumbered(graph, np.random.default_rng(1).permutation(graph.nodes)) for graph in GRAPHS]
+    torch.testing.assert_close(built(joined(turned).double()), built(joined(GRAPHS).double()))
+
+
+# --- what a network is told of nodes --------------------------------------------------------------------------------
+
+
+def test_features_are_kinds_and_standardised_attributes() -> None:
+    features, batch = NodeFeatures(FORM), joined(GRAPHS)
+    found = features(batch).numpy()
+    labels = np.concatenate([graph.labels for graph in GRAPHS])
+    rows = np.concatenate([graph.attributes for graph in GRAPHS])
+    np.testing.assert_array_equal(found[:, :3], np.eye(3)[labels])
+    np.testing.assert_allclose(found[:, 3:], (rows - rows.mean(0)) / rows.std(0), atol=1e-5)
+    assert features.width == 5 and features.categories == 3
+
+
+def test_masked_and_unknown_nodes_say_nothing() -> None:
+    graph = Graph(
+        3, tidy(np.array([[0], [1]])), np.array([-1, 77, 1]), np.array([[np.nan, 0], [0, 0], [0, 0]], np.float32)
+    )
+    found = NodeFeatures(GraphForm((1, 5), (0.0, 0.0), (1.0, 1.0), 3))(joined([graph]))
+    assert found[:2, :2].abs().sum() == 0 and found[2].tolist() == [1, 0, 0, 0] and torch.isfinite(found).all()
+
+
+def test_other_features_and_what_nodes_lack() -> None:
+    graph = drawn(20, share=0.4)
+    batch, bare = joined([graph]), GraphForm(nodes=20)
+    known = networkx.from_numpy_array(matrix(graph))
+    expected = [networkx.clustering(known)[node] for node in range(20)]
+    np.testing.assert_allclose(clustering_coefficients(batch).numpy(), expected)
+    struct = NodeFeatures(FORM, "struct")(batch)
+    assert struct.shape == (20, 15) and struct[:, :11].sum(1).eq(1).all()
+    degree = NodeFeatures(bare)(batch)
+    np.testing.assert_array_equal(degree.argmax(1).numpy(), graph.degrees())
+    assert NodeFeatures(bare, "constant")(batch).eq(1).all()
+    assert NodeFeatures(FORM, "labels").width == 3 and NodeFeatures(FORM, "attributes").width == 2
+    for features in ("labels", "attributes", "all"):
+        with pytest.raises(ValueError, match="carry no"):
+            NodeFeatures(bare, features)
+
+
+# --- the deterministic clustering -----------------------------------------------------------------------------------
+
+
+def test_cliques_joined_by_a_link_are_found() -> None:
+    pairs = [(a + 4 * k, b + 4 * k) for k in range(4) for a in range(4) for b in range(a)]
+    pairs += [(3, 4), (7, 8), (11, 12)]
+    batch = joined([Graph(16, tidy(np.array(pairs).T)), drawn(3)])
+    first, second = clusters_of(batch, [4, 2])
+    groups = [set(np.flatnonzero(first[:16].numpy() == label).tolist()) for label in range(4)]
+    assert sorted(map(sorted, groups)) == [list(range(4 * k, 4 * k + 4)) for k in range(4)]
+    assert second.shape == (2, 4) and second.max() < 2
+
+
+@pytest.mark.parametrize("asked", [[1], [2], [5, 2], [50, 3, 1]])
+def test_clusters_are_within_bounds_and_nested(asked: list[int]) -> None:
+    batch = joined([*GRAPHS, drawn(40, share=0.02), Graph(9, np.zeros((2, 0), np.int64))])
+    bare = joined([Graph(graph.nodes, graph.edges) for graph in [*GRAPHS, drawn(40, share=0.02)]])
+    for each in (bare, joined([Graph(9, np.zeros((2, 0), np.int64))])):
+        found = clusters_of(each, asked)
+        assert found[0].min() >= 0 and all(level.max() < count for level, count in zip(found, asked, strict=True))
+        for place in range(len(each)):
+            own = found[0][each.owner == place]
+            assert len(own.unique()) == min(asked[0], len(own)), "more is merged than was asked for"
+    assert batch.labels is None
+
+
+def test_det_pools_by_them_and_learns_no_assignment() -> None:
+    built = graph_encoder("diffpool", FORM, assign=False, pools=2, assign_ratio=0.4, hidden=6, output=5).train()
+    batch = joined(GRAPHS)
+    found = built.hierarchy(batch)
+    assert built.assign is None and set(found.assignments[0].unique().tolist()) == {0.0, 1.0}
+    first = clusters_of(batch, built.clusters)[0]
+    torch.testing.assert_close(found.assignments[0].argmax(1), first)
+    (found.whole.sum() + built.penalty()).backward()
+    assert all(parameter.grad is not None for parameter in built.parameters())
+
+
+# --- making ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_made_is_told() -> None:
+    with pytest.raises(UserError, match="there are diffpool and flat"):
+        graph_encoder("resnet18", FORM)
+    for wrong in ({"pools": 4}, {"assign_ratio": 0.0}, {"layers": 0}, {"dropout": 1.0}, {"link_weight": -1.0}):
+        with pytest.raises(ValueError, match=r"takes|at least"):
+            graph_encoder("diffpool", FORM, **wrong)
+    with pytest.raises(ValueError, match="set2set is of flat"):
+        graph_encoder("diffpool", FORM, readout="set2set")
+
+
+def test_pictures_of_clusters_show_each_pool() -> None:
+    built = graph_encoder("diffpool", FORM, pools=2, assign_ratio=0.4).eval()
+    pictures = pictured(built, drawn(12), 40)
+    assert len(pictures) == 4 and all(each.shape == (40, 40, 3) for each in pictures)
+    assert pictured(graph_encoder("flat", FORM).eval(), drawn(12), 40) == []

@@ -1,0 +1,242 @@
+"""Link prediction: examples, simple scores against networkx, choice of the epoch, figures, and steps that are kept."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import networkx
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+from sklearn.metrics import roc_auc_score
+
+from unlabeled.data.temporal_graphs import southern_women
+from unlabeled.evaluation.link_prediction import examples as module
+from unlabeled.evaluation.link_prediction.classifier import Question, products
+from unlabeled.evaluation.link_prediction.examples import examples, splits, unlinked
+from unlabeled.evaluation.link_prediction.kept import kept_or_made
+from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
+from unlabeled.evaluation.link_prediction.step import Answer, answers, chosen, questions
+from unlabeled.evaluation.link_prediction.summary import figures
+from unlabeled.evaluation.link_prediction.training import Epoch
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def with_self_links() -> Any:
+    """The gatherings, with the first link of each turned into a link of a node to itself."""
+    whole = southern_women()
+    target = whole.target.copy()
+    for first in whole.offsets[:-1]:
+        target[first] = whole.source[first]
+    return replace(whole, target=target)
+
+
+def linked(snapshots: Any, t: int) -> set[tuple[int, int]]:
+    source, target, _ = snapshots.links(t)
+    return set(zip(source.tolist(), target.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("self_pairs", [False, True])
+@pytest.mark.parametrize(("task", "count"), [("next", 5), ("next", 8), ("new", 5), ("new-nodes", 5)])
+def test_examples_are_what_the_protocol_says(task: Any, count: int, self_pairs: bool) -> None:
+    whole = with_self_links()
+    given = examples(whole, count, task, generator(), 1, self_pairs)
+    known, newest = whole.nodes[count - 1], whole.nodes[count - 2]
+    future, before = linked(whole, count), linked(whole, count - 1)
+    expected = {
+        (a, b) for a, b in future
+        if b < known and (self_pairs or a != b)
+        and (task != "new" or (a, b) not in before) and (task != "new-nodes" or max(a, b) >= newest)
+    }  # fmt: skip
+    if len(expected) < 10:
+        assert given is None
+        return
+    assert given is not None
+    pairs = [tuple(pair) for pair in given.pairs.tolist()]
+    assert {pair for pair, yes in zip(pairs, given.linked, strict=True) if yes} == expected
+    negatives = [pair for pair, yes in zip(pairs, given.linked, strict=True) if not yes]
+    assert len(set(negatives)) == len(negatives) == len(expected)
+    assert all(a < b < known and (a, b) not in future for a, b in negatives)
+    assert task != "new-nodes" or all(b >= newest for _, b in negatives)
+
+
+def test_several_snapshots_ahead() -> None:
+    given = examples(southern_women(), 8, "multi-step", generator(), 4)
+    assert given is not None and {tuple(pair) for pair in given.pairs[given.linked].tolist()} == linked(
+        southern_women(), 11
+    )
+
+
+@pytest.mark.parametrize("most", [0, 10**6])
+@pytest.mark.parametrize("lowest", [0, 4])
+def test_negatives_are_alike_likely(monkeypatch: pytest.MonkeyPatch, most: int, lowest: int) -> None:
+    """Listed and drawn: both give every pair that is not linked as often."""
+    monkeypatch.setattr(module, "PAIRS", most)
+    rng, counts = generator(), Counter[tuple[int, int]]()
+    for _ in range(3000):
+        counts.update(tuple(pair) for pair in unlinked(7, lowest, np.array([0 * 7 + 5, 2 * 7 + 6]), 2, rng).tolist())
+    possible = {(a, b) for b in range(max(1, lowest), 7) for a in range(b)} - {(0, 5), (2, 6)}
+    assert set(counts) == possible and chisquare(list(counts.values())).pvalue > 1e-3
+
+
+def test_negatives_that_were_linked_before() -> None:
+    whole = southern_women()
+    given = examples(whole, 9, "next", generator(), negatives="historical")
+    assert given is not None
+    past = set().union(*(linked(whole, t) for t in range(9))) - linked(whole, 9)
+    negatives = {tuple(pair) for pair in given.pairs[~given.linked].tolist()}
+    assert len(negatives) == given.linked.sum() and not negatives & linked(whole, 9)
+    assert len(negatives & past) == min(len(past), len(negatives))
+    scores = simple_scores(whole.prefix(9), given.pairs)["linked_before"]
+    assert scores[~given.linked].mean() > 0.9  # memory alone cannot tell them
+
+
+def test_fewer_negatives_where_there_are_no_more() -> None:
+    pairs = unlinked(4, 0, np.array([0 * 4 + 1]), 50, generator())
+    assert len(pairs) == 5
+
+
+def test_splits_share_out_everything() -> None:
+    given = examples(southern_women(), 7, "next", generator())
+    assert given is not None
+    validation, parts = splits(given, 3, generator())
+    for part in parts:
+        together = np.concatenate([validation, part.train, part.test])
+        assert sorted(together) == list(range(len(given.pairs)))
+        for places, share in ((validation, 0.2), (part.train, 0.2), (part.test, 0.6)):
+            assert given.linked[places].mean() == pytest.approx(0.5, abs=0.05)
+            assert len(places) / len(given.pairs) == pytest.approx(share, abs=0.05)
+    assert not np.array_equal(parts[0].test, parts[1].test)
+
+
+def test_simple_scores_are_those_of_networkx() -> None:
+    known = with_self_links().prefix(9)
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(len(known)))
+    weight: Counter[tuple[int, int]] = Counter()
+    for a, b, w in zip(known.source.tolist(), known.target.tolist(), known.weight, strict=True):
+        weight[a, b] += w
+        if a != b:
+            graph.add_edge(a, b)
+    pairs = np.array([(a, b) for b in range(len(known)) for a in range(b + 1)])
+    found = simple_scores(known, pairs)
+    last = linked(known, 8)
+    for row, (a, b) in enumerate(pairs.tolist()):
+        assert found["interactions"][row] == weight[a, b] and found["linked_before"][row] == ((a, b) in weight)
+        assert found["last_interactions"][row] == ((a, b) in last)
+        assert found["degree_product"][row] == graph.degree(a) * graph.degree(b)
+        if a != b:
+            ((_, _, shared),) = networkx.adamic_adar_index(graph, [(a, b)])
+            assert found["adamic_adar"][row] == pytest.approx(shared)
+    order = np.lexsort((found["adamic_adar"], found["interactions"]))
+    assert (np.diff(found["interactions_adamic_adar"][order]) >= 0).all()
+    hot = degree_features(known, pairs)
+    assert (hot.sum(1) == 2).all()
+    a, b = pairs[40]
+    expected = np.zeros(hot.shape[1])
+    for node in (a, b):
+        expected[int(np.log2(1 + graph.degree(node)))] += 1
+    assert (hot[40] == expected).all()
+
+
+def epoch(number: int, rows: np.ndarray, loss: float = 0.0) -> Epoch:
+    return Epoch(number, loss, rows)
+
+
+def one_question() -> Question:
+    (question,) = [each for each in questions(southern_women(), 7, [("next", 1)], 2, 0) if each.name == "next"]
+    return question
+
+
+def informed(question: Question) -> np.ndarray:
+    """Embeddings whose products say who is linked: the eigenvectors of the links that are asked for."""
+    matrix = np.zeros((18, 18))
+    for a, b in question.examples.pairs[question.examples.linked]:
+        matrix[a, b] = matrix[b, a] = 1
+    values, vectors = np.linalg.eigh(matrix)
+    kept = np.argsort(values)[-6:]
+    return vectors[:, kept] * np.sqrt(np.abs(values[kept])) * 5
+
+
+def test_the_best_epoch_on_the_validation_links_is_kept() -> None:
+    question, rng = one_question(), generator()
+    noise = [rng.standard_normal((18, 6)) for _ in range(3)]
+    told = [
+        epoch(0, informed(question)),
+        epoch(1, noise[0], 3.0),
+        epoch(2, informed(question), 2.0),
+        epoch(3, noise[1], 1.0),
+    ]
+    picked = {select: chosen([question], told, select)[0]["next"].number for select in ("validation", "loss", "last")}
+    assert picked == {"validation": 2, "loss": 3, "last": 3}  # epoch 0 is untrained and never chosen
+    assert chosen([question], told, "last")[1].number == 0
+
+
+def test_a_step_tells_every_way_to_score_the_same_pairs() -> None:
+    question, known = one_question(), southern_women().prefix(7)
+    told = [epoch(0, generator().standard_normal((18, 6))), epoch(1, informed(question))]
+    found, going_on = answers(known, [question], told, told, "validation")
+    answer = found["next"]
+    assert going_on.number == 1
+    assert {"trained", "deepwalk", "random_encoder", "adamic_adar", "degree_regression", "scores_regression"} <= set(
+        answer.scores
+    )
+    split = question.splits[0]
+    np.testing.assert_array_equal(answer.linked[0], question.examples.linked[split.test])
+    np.testing.assert_array_equal(
+        answer.scores["interactions"][0], simple_scores(known, question.examples.pairs)["interactions"][split.test]
+    )
+    trained, random = (figures([answer], way).macro_auc for way in ("trained", "random_encoder"))
+    assert trained > 0.8 > random
+    features = products(told[1].embeddings, question.examples.pairs)
+    assert (features[3] == told[1].embeddings[question.examples.pairs[3, 0]]
+            * told[1].embeddings[question.examples.pairs[3, 1]]).all()  # fmt: skip
+
+
+def test_figures_are_means_over_steps_and_pooled_pairs() -> None:
+    rng = generator()
+    steps = []
+    for shift in (0.2, 3.0):
+        truth = [rng.random(40) < 0.5 for _ in range(2)]
+        scores = [rng.standard_normal(40) + shift * yes + shift for yes in truth]
+        steps.append(Answer({"trained": scores}, truth))
+    found = figures(steps, "trained")
+    auc = [
+        np.mean([roc_auc_score(t, s) for t, s in zip(step.linked, step.scores["trained"], strict=True)])
+        for step in steps
+    ]
+    pooled = [
+        roc_auc_score(np.concatenate([step.linked[n] for step in steps]),
+                      np.concatenate([step.scores["trained"][n] for step in steps]))
+        for n in range(2)
+    ]  # fmt: skip
+    assert found.auc == pytest.approx(auc) and found.macro_auc == pytest.approx(np.mean(auc))
+    assert found.micro_auc == pytest.approx(np.mean(pooled)) and found.micro_auc != pytest.approx(found.macro_auc)
+    assert found.interval[0] < found.macro_auc < found.interval[1]
+
+
+def test_a_finished_step_is_read_and_a_damaged_one_made_again(tmp_path: Path) -> None:
+    answer = Answer(
+        {"trained": [np.array([0.5, 1.0])]}, [np.array([True, False])], {"trained": 3}, {"trained": 0.75}, 7
+    )
+    made = []
+
+    def make() -> dict[str, Answer]:
+        made.append(1)
+        return {"next": answer}
+
+    file = tmp_path / "steps" / "step-0001.npz"
+    for _ in range(2):
+        found = kept_or_made(file, make)["next"]
+        np.testing.assert_array_equal(found.scores["trained"][0], answer.scores["trained"][0])
+        np.testing.assert_array_equal(found.linked[0], answer.linked[0])
+        assert found.epoch == {"trained": 3} and found.validation == {"trained": 0.75} and found.learnt == 7
+    assert made == [1]
+    file.write_bytes(file.read_bytes()[:40])
+    kept_or_made(file, make)
+    assert made == [1, 1]
+    assert kept_or_made(tmp_path / "empty.npz", dict) == {} == kept_or_made(tmp_path / "empty.npz", make)
