@@ -69,12 +69,12 @@ class Dense(nn.Module):
         return torch.cat([first, self.coarse(pooled, coarse, None).amax(1)], 1), link + entropy
 
 
-def padded(batch: GraphBatch, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What the dense model takes."""
+def padded(batch: GraphBatch, x: Tensor, most: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """What the dense model takes, padded to `most` nodes, or to the largest graph of the batch."""
     from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-    rows, mask = to_dense_batch(x, batch.owner)
-    return rows, to_dense_adj(batch.edges, batch.owner), mask
+    rows, mask = to_dense_batch(x, batch.owner, max_num_nodes=most)
+    return rows, to_dense_adj(batch.edges, batch.owner, max_num_nodes=most), mask
 
 
 def models(form: GraphForm, ratio: float) -> dict[str, Callable[[list[Graph]], None]]:
@@ -91,12 +91,17 @@ def models(form: GraphForm, ratio: float) -> dict[str, Callable[[list[Graph]], N
     except ImportError:
         return found
 
-    def dense_step(graphs: list[Graph]) -> None:
+    def dense_step(graphs: list[Graph], most: int | None) -> None:
         batch = joined(graphs)
-        whole, penalty = peer(*padded(batch, features(batch)))
+        whole, penalty = peer(*padded(batch, features(batch), most))
         (whole.square().mean() + penalty).backward()
 
-    return found | {PEER: dense_step}
+    return found | {
+        f"{PEER}, padded to the set's largest graph (as its example does)": lambda graphs: dense_step(
+            graphs, form.nodes
+        ),
+        f"{PEER}, padded to the batch's": lambda graphs: dense_step(graphs, None),
+    }
 
 
 def sized_as_dd(count: int, seed: int = 0, most: int = 5748) -> list[Graph]:

@@ -30,12 +30,13 @@ def study(stem: str, recipe: dict[str, Any], results: Path) -> str:
     seeds = sorted({row["seed"] for row in done})
     minutes = sum(row["pretrain"]["seconds"] for row in done) / 60
     finished = sum(bool(cell) for cell in rows.values())
+    threads = done[0]["environment"]["threads"]
     parts = [
         f"## {recipe['about']}",
         f"    python recipes/run.py recipes/{stem}.yaml --seed N      # N = {', '.join(map(str, seeds))}",
         f"{finished} of {len(rows)} cells, {done[0]['pretrain']['steps']:,} steps each on "
         f"{done[0]['pretrain']['samples']:,} samples, {minutes:.0f} minutes of training in all on "
-        f"{done[0]['environment']['threads']} threads of {' and '.join(done[0]['environment']['devices'])}. "
+        f"{threads} {'thread' if threads == 1 else 'threads'} of {' and '.join(done[0]['environment']['devices'])}. "
         f"Accuracy in percent{', mean and deviation over seeds' if len(seeds) > 1 else ''}.",
     ]
     protocols = [name for name, found in done[0]["evaluate"].items() if "value" in found]

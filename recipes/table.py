@@ -41,14 +41,16 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
     about = yaml.safe_load((ROOT / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8"))["about"]
     first = seeds[0]
     trained = [row["pretrain"]["seconds"] / 60 for row in seeds]
+    minutes = " to ".join(dict.fromkeys(f"{each:.1f}" for each in (min(trained), max(trained))))
+    threads = first["environment"]["threads"]
     numbers = [str(row["seed"]) for row in seeds]
     lines = [
         f"## {about}",
         "",
         f"    python recipes/run.py recipes/{recipe}.yaml --seed N      # N = {', '.join(numbers)}",
         "",
-        f"{first['pretrain']['steps']:,} steps on {first['pretrain']['samples']:,} samples, {min(trained):.1f} to "
-        f"{max(trained):.1f} minutes on {first['environment']['threads']} threads of "
+        f"{first['pretrain']['steps']:,} steps on {first['pretrain']['samples']:,} samples, {minutes} minutes on "
+        f"{threads} {'thread' if threads == 1 else 'threads'} of "
         f"{' and '.join(first['environment']['devices'])}; torch {first['environment']['packages']['torch']}.",
         "",
     ]
@@ -70,13 +72,10 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         head = []
     health = [row["evaluate"]["health"]["figures"] for row in seeds if "health" in row["evaluate"]]
     if health:
+        of_encoder = [figures | {"rankme": figures.get("rankme_encoder", figures["rankme"])} for figures in health]
         names = ("rankme", "alpha", "alignment", "uniformity", "mean_cosine")
-        lines += [
-            "",
-            "Without labels: "
-            + ", ".join(f"{n.replace('_', ' ')} {spread([h[n] for h in health])}" for n in names)
-            + ".",
-        ]
+        said = (f"{n.replace('_', ' ')} {spread([h[n] for h in of_encoder])}" for n in names if n in health[0])
+        lines += ["", f"Without labels, of the encoder's output: {', '.join(said)}."]
     if "finetune" in first["evaluate"]:
         lines += [*([] if head else [""]), *share_table([row["evaluate"]["finetune"] for row in seeds])]
     return "\n".join(lines) + "\n"

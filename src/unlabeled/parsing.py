@@ -104,7 +104,7 @@ def _in_words(hint: Any) -> str:
         return f"one of {', '.join(map(str, kinds))}"
     if get_origin(hint) is tuple:
         of_any_length = kinds[1:] == (Ellipsis,)
-        return f"{'any number of values' if of_any_length else f'{len(kinds)} values'}, each {_in_words(kinds[0])}"
+        return f"{'one or more values' if of_any_length else f'{len(kinds)} values'}, each {_in_words(kinds[0])}"
     if type(None) in kinds:
         return " or ".join([*(_in_words(kind) for kind in kinds if kind is not type(None)), "null"])
     return {int: "a whole number", float: "a finite number", bool: "true or false"}.get(hint, "text")

@@ -81,9 +81,14 @@ def test_finetune_says_what_the_contract_says_and_goes_on(run: Path, capfd: Any)
 
 def test_finetune_trains_the_layers_below_its_classifier_too(run: Path, capfd: Any) -> None:
     words = ["--share", 0.2, "--draws", 1, "--max-steps", 1, "--workers", 0]
-    code, said = call(capfd, "evaluate", "finetune", run, *words, "--layer", 1)
-    assert code == 0 and said["layer"] == 1 and (run / "evaluations" / "finetune-layer1.json").is_file()
-    assert said["details"]["shares"] != call(capfd, "evaluate", "finetune", run, *words)[1]["details"]["shares"]
+    folder = run / "evaluations" / "finetune"
+    kept = []
+    for layer in (0, 1):
+        code, said = call(capfd, "evaluate", "finetune", run, *words, "--layer", layer)
+        assert code == 0 and said["layer"] == layer
+        kept.append(set(folder.glob("*.json")))
+    assert (run / "evaluations" / "finetune-layer1.json").is_file()
+    assert len(kept[1] - kept[0]) == 2, "a fit of one layer is not taken for that of another"
     encoder = load(run, -1)
     network, encode = _network(encoder, copied=True)
     seen = torch.from_numpy(digits(6)[0]).float()[:, None].expand(-1, 3, -1, -1) / 255
@@ -194,8 +199,8 @@ def test_lists_that_are_none_are_said(text: str, said: str, tmp_path: Path) -> N
         (["finetune", "--share", "1.01"], "--share takes shares above 0"),
         (["finetune", "--draws", "0"], "--draws takes a number of at least 1"),
         (["finetune", "--epochs", "0"], "--epochs"),
-        (["finetune", "--learning-rate", "nan"], "learning_rate"),
-        (["transfer", "--metric", "map"], "metric"),
+        (["finetune", "--learning-rate", "nan"], "--learning-rate takes"),
+        (["transfer", "--metric", "map"], "--metric takes one of accuracy, per_class, got map"),
         (["transfer", "--data", "nowhere"], "nowhere"),
         (["transfer", "--data", "nowhere.yaml"], "nowhere.yaml"),
         (["transfer", "--data", "a", "b", "--test", "c"], "--test names 1 and --data 2 sources"),

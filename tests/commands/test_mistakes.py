@@ -100,7 +100,7 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     ),
     "an operation that there is not": (
         lambda w: [*TRAIN, w / "digits.npz", "--views.operations", "crop", "jigsaw"],
-        "--views.operations takes any number of values, each one of crop, cutout, colour, sobel, noise, blur, rotate, "
+        "--views.operations takes one or more values, each one of crop, cutout, colour, sobel, noise, blur, rotate, "
         "got jigsaw.",
     ),
     "no number at all": (

@@ -62,6 +62,11 @@ class GraphBatch:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    @property
+    def counts(self) -> Tensor:
+        """Nodes of each graph, int64 (B,)."""
+        return self.starts.diff()
+
     def segments(self) -> Segments:
         """The nodes by their graphs."""
         return Segments(self.owner, self.starts, tuple(self.starts.tolist()))

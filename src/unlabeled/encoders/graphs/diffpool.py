@@ -16,7 +16,7 @@ from unlabeled.encoders.graphs.layers import Block
 from unlabeled.encoders.graphs.links import DenseLinks, Links, SparseLinks
 from unlabeled.encoders.graphs.penalties import LinkDiagonal, LinkLossName, LinkNorm
 from unlabeled.encoders.graphs.readouts import READOUTS, ReadoutName, segment_sum
-from unlabeled.encoders.graphs.segments import gathered
+from unlabeled.encoders.graphs.segments import exact, gathered
 from unlabeled.metrics.assignments import effective_clusters, row_entropy
 
 
@@ -34,7 +34,7 @@ class Assigner(nn.Module):
 
     def forward(self, x: Tensor, links: Links) -> Tensor:
         """(..., F) to the logarithm of the assignment, (..., C)."""
-        return log_softmax(self.linear(self.block(x, links)).float(), -1).to(x.dtype)
+        return log_softmax(exact(self.linear(self.block(x, links))), -1).to(x.dtype)
 
 
 class DiffPool(nn.Module):

@@ -35,17 +35,20 @@ class Sage(nn.Module):
 
     def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
         super().__init__()
-        self.neighbours = _glorot(width, output, bias)
-        self.own = _glorot(width, output, False) if own else None
-        self.mean = aggregation == "mean"
+        self.linear = nn.Linear(2 * width if own else width, output, bias)  # W1 and W2 side by side: one product
+        for half in self.linear.weight.chunk(2 if own else 1, 1):
+            nn.init.xavier_uniform_(half, nn.init.calculate_gain("relu"))
+        if bias:
+            nn.init.zeros_(self.linear.bias)
+        self.own, self.mean = own, aggregation == "mean"
 
     def forward(self, x: Tensor, links: Links) -> Tensor:
         """(..., F) to (..., F')."""
         near = links.sum(x)
         if self.mean:
             near = near / links.degree.clamp_min(1e-6)  # a node without links has a sum of 0
-        found: Tensor = self.neighbours(near)
-        return found if self.own is None else found + self.own(x)
+        found: Tensor = self.linear(torch.cat([x, near], -1) if self.own else near)
+        return found
 
 
 class GIN(nn.Module):

@@ -24,7 +24,8 @@ class _Neighbours(torch.autograd.Function):
 
 def _product(matrix: Tensor, x: Tensor) -> Tensor:
     """In the matrix's precision, whatever x has: sums over many neighbours are not for bfloat16."""
-    found: Tensor = matrix @ x.to(matrix.dtype).contiguous()
+    with torch.autocast(x.device.type, enabled=False):
+        found: Tensor = matrix @ x.to(matrix.dtype).contiguous()
     return found.to(x.dtype)
 
 

@@ -62,7 +62,7 @@ def gathered(left: Tensor, right: Tensor, of: Segments) -> Tensor:
         (B, C, F), in float32 at least, for it sums over all nodes of a graph.
     """
     with torch.autocast(left.device.type, enabled=False):
-        left, right = _exact(left), _exact(right)
+        left, right = exact(left), exact(right)
         found: Tensor = _Gathered.apply(left.contiguous(), right.contiguous(), of.ends)
         return found
 
@@ -79,9 +79,10 @@ def spread(left: Tensor, right: Tensor, of: Segments) -> Tensor:
         (n, F).
     """
     with torch.autocast(left.device.type, enabled=False):
-        found: Tensor = _Spread.apply(_exact(left).contiguous(), _exact(right), of.ends)
+        found: Tensor = _Spread.apply(exact(left).contiguous(), exact(right), of.ends)
         return found
 
 
-def _exact(rows: Tensor) -> Tensor:
+def exact(rows: Tensor) -> Tensor:
+    """In float32 at least."""
     return rows if rows.dtype == torch.float64 else rows.float()
