@@ -221,56 +221,17 @@ def _result(
 ) -> LinkPredicted:
     from unlabeled.errors import UserError
     from unlabeled.evaluation.link_prediction.examples import LEAST
-    from unlabeled.evaluation.link_prediction.step import name_of
-    from unlabeled.evaluation.link_prediction.summary import figures
+    from unlabeled.evaluation.link_prediction.summary import answers_to, details_of, figures, records
 
     ahead = range(1, FUTURE + 1) if task == "multi-step" else (1,)
-
-    def answers_to(with_self: bool) -> "dict[tuple[int, int], Answer]":
-        """By (t, snapshots ahead); without self-pairs where a step has none."""
-        out = {}
-        for count, answers in found.items():
-            for far in ahead:
-                plain = answers.get(name_of(task, False, far))
-                answer = answers.get(name_of(task, True, far), plain) if with_self else plain
-                if answer is not None:
-                    out[count, far] = answer
-        return out
-
-    ours, other = answers_to(self_pairs), answers_to(not self_pairs)
-    shown, total = asked.whole.starts_shown(), len(found) * len(ahead)
-    skipped = [
-        f"{shown[count + far - 1]}: fewer than {LEAST} links"
-        for count in found for far in ahead if (count, far) not in ours
-    ]  # fmt: skip
+    ours, other = (answers_to(found, task, ahead, with_self) for with_self in (self_pairs, not self_pairs))
+    shown = asked.whole.starts_shown()
     if not ours:
-        raise UserError(f"none of {total} steps has {LEAST} links to predict; use a longer --window.")
-    ways = list(next(iter(ours.values())).scores)
-    told = {way: figures(list(ours.values()), way) for way in ways}
-    has_self = any(name.endswith("self") for answers in found.values() for name in answers)
-    steps = [
-        {
-            "time": shown[count + far - 1],
-            "trained_on": count,
-            "test_links": int(answer.linked[0].sum()),
-            "auc": told["trained"].auc[row],
-            "deviation": told["trained"].deviation[row],
-            "average_precision": told["trained"].precision[row],
-            "epoch": answer.epoch["trained"],
-            "baselines": {way: told[way].auc[row] for way in ways if way != "trained"},
-        }
-        for row, ((count, far), answer) in enumerate(ours.items())
-    ]
-    details: dict[str, dict[str, Any]] = {
-        way: {
-            "value": each.macro_auc,
-            "interval": each.interval,
-            "micro_auc": each.micro_auc,
-            "average_precision": each.average_precision,
-        }
-        for way, each in told.items()
-    }
+        raise UserError(f"none of {len(found)} steps has {LEAST} links to predict; use a longer --window.")
+    told = {way: figures(list(ours.values()), way) for way in next(iter(ours.values())).scores}
+    details = {way: details_of(each) for way, each in told.items()}
     best = details.pop("trained")
+    has_self = any(name.endswith("self") for answers in found.values() for name in answers)
     return LinkPredicted(
         protocol="link-prediction",
         run=str(folder.path),
@@ -282,16 +243,19 @@ def _result(
         n_test=sum(len(answer.linked[0]) for answer in ours.values()),
         seed=asked.settings.seed,
         split=f"{len(ours)} steps, {asked.draws} splits of each",
-        details={"micro_auc": best["micro_auc"], "average_precision": best["average_precision"]},
+        details={name: best[name] for name in ("micro_auc", "average_precision")},
         baseline_details=details,
         task=task,
         micro_auc=best["micro_auc"],
         average_precision=best["average_precision"],
-        steps=steps,
+        steps=records(ours, told, shown),
         self_pairs=self_pairs,
         other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
         select=asked.select,
         incremental=asked.incremental,
         negatives=asked.negatives,
-        skipped=skipped,
-    )
+        skipped=[
+            f"{shown[count + far - 1]}: fewer than {LEAST} links"
+            for count in found for far in ahead if (count, far) not in ours
+        ],
+    )  # fmt: skip
