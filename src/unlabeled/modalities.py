@@ -25,6 +25,7 @@ from unlabeled.data.images import open_images
 from unlabeled.data.photographs import photographs
 from unlabeled.data.temporal_graphs import open_snapshots
 from unlabeled.data.temporal_graphs.form import snapshot_form, snapshot_form_from
+from unlabeled.data.temporal_graphs.snapshots import Node
 from unlabeled.encoders.graphs.picturing import pictured
 from unlabeled.encoders.rows import Rows
 from unlabeled.errors import UserError
@@ -111,6 +112,11 @@ def node_counts(form: GraphForm) -> Callable[[Graph], np.ndarray]:
     return counted
 
 
+def node_activity(node: Node) -> np.ndarray:
+    """How much a node did in each snapshot, whoever with, float32 (T,): what knows no structure."""
+    return node.activity
+
+
 def same(size: Any) -> Any:
     """Pictures are of one form, their side in pixels."""
     return size
@@ -176,7 +182,7 @@ MODALITIES = {
         crops=unlabeled.views.temporal_graphs.nodes,
         encoder=unlabeled.encoders.temporal_graphs.temporal_encoder,
         default_encoder=lambda form: "self_attention",
-        raw=lambda form: same,
+        raw=lambda form: node_activity,
         thumbnail=unlabeled.views.temporal_graphs.activity_bars,
         inside=lambda encoder, sample, side: [],
         whole=unlabeled.encoders.temporal_graphs.node_rows,

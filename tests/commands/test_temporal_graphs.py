@@ -127,7 +127,7 @@ def test_search_finds_the_nearest_nodes(trained: Path) -> None:
         ({"query": "Scarlett"}, "no node of"),
         ({"query": "Theresa Anderson", "snapshot": "99"}, "--snapshot takes 0 to 12"),
         ({"query": "Theresa Anderson", "out": "sheet.png"}, "no pictures"),
-        ({"query": "Olivia Carleton", "snapshot": "0"}, "is not embedded in snapshot 0"),
+        ({"query": "Myra Liddel", "snapshot": "0"}, "is not embedded in snapshot 0"),
     ],
 )
 def test_mistakes_of_search(trained: Path, options: dict[str, Any], says: str) -> None:
@@ -163,6 +163,8 @@ def test_links_are_predicted_and_finished_steps_kept(
     )
     assert found.value == pytest.approx(np.mean([step["auc"] for step in found.steps]))
     assert 0 <= found.micro_auc <= 1 and 0 <= found.average_precision <= 1
+    page = Path(unlabeled.report(tmp_path / "run").report).read_text(encoding="utf-8")
+    assert "link-prediction" in page and "degree product" in page.replace("_", " ")
 
 
 def test_six_snapshots_ahead_and_step_by_step(trained: Path, tmp_path: Path) -> None:

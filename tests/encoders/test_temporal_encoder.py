@@ -266,6 +266,17 @@ def test_the_gather_has_the_gradient_of_finite_differences(chunk: int, monkeypat
     assert (gathered(value, share, query, key, 4)[2] == 0).all()
 
 
+def test_half_precision_is_close() -> None:
+    module = small(mask_unseen=True).float()
+    graph = module.graph_of(southern_women())
+    expected = module(graph)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module(graph)
+    assert torch.isfinite(found).all()
+    assert (found.float() - expected).abs().max() < 0.05 * expected.abs().max()
+    found.float().sum().backward()
+
+
 def test_link_softmax_with_large_logits() -> None:
     logits = torch.tensor([[1e4], [1e4 + 1], [-1e4], [3.0]], dtype=torch.float64)
     share = link_softmax(logits, torch.tensor([0, 0, 1, 2]), 4)

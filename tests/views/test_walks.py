@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
+from unlabeled.data.temporal_graphs.snapshots import Node
 from unlabeled.views.temporal_graphs import Negatives, activity_bars, contexts, nodes, walks
 from unlabeled.views.temporal_graphs.walks import Adjacency, _pairs, without_replacement
 
@@ -109,12 +110,16 @@ def test_chance_decides_walks_alone(seed: int) -> None:
 
 
 def test_a_node_is_shown_as_bars() -> None:
-    picture = activity_bars(np.array([0.0, 1.0, 2.0]), 6)
+    picture = activity_bars(Node(0, np.array([0.0, 1.0, 2.0])), 6)
     dark = (picture[..., 0] < 128).sum(0)
     assert picture.shape == (6, 6, 3) and dark.tolist() == [0, 0, 3, 3, 6, 6] and not (picture[0, :4] < 128).any()
-    assert (activity_bars(np.zeros(3), 4) == 255).all()
+    assert (activity_bars(Node(0, np.zeros(3)), 4) == 255).all()
 
 
 def test_a_node_is_its_number() -> None:
     view = nodes(1)
-    assert view.join([[view.view(view.read(None, place), None) for place in (4, 2)]]).tolist() == [4, 2]
+    samples = southern_women()
+    assert view.join([[view.view(view.read(samples, place), None) for place in (4, 2)]]).tolist() == [4, 2]
+    for place in (0, 17):
+        links = [[w for a, b, w in zip(*samples.links(t), strict=True) if place in (a, b)] for t in range(14)]
+        np.testing.assert_allclose(samples.read(place).activity, np.log1p([sum(each) for each in links]), rtol=1e-6)

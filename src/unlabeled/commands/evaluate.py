@@ -9,7 +9,7 @@ from unlabeled.commands.graph_classification import graph_classification
 from unlabeled.commands.health import Healthy, health
 from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 from unlabeled.commands.learnt_labels import labels as learnt_labels
-from unlabeled.commands.link_prediction import LinkPredicted, link_prediction
+from unlabeled.commands.link_prediction import link_prediction
 from unlabeled.commands.probes import probes
 from unlabeled.commands.transfer import transfer
 
@@ -220,7 +220,7 @@ def few_shot(
     return result
 
 
-PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy | LinkPredicted]] = {
+PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "knn": knn,
     "linear": linear,
     "linear-sgd": linear_sgd,
@@ -238,7 +238,7 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy | LinkPredicted]] = {
 """Protocol to function."""
 
 
-def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy | LinkPredicted:
+def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy:
     """Evaluate a run by `protocol`, a name in `PROTOCOLS` (`_` for `-` is understood); `options` are its arguments.
 
     Raises:

@@ -1,9 +1,11 @@
 """`unlabeled evaluate link-prediction`: which links come next, step by step, beside what simple counts say."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
+
+from unlabeled.commands.labelled import Evaluated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,48 +19,32 @@ FUTURE = 6
 
 
 @dataclass(frozen=True)
-class LinkPredicted:
-    """How well links of a later snapshot are told from pairs without one.
+class LinkPredicted(Evaluated):
+    """How well links of a later snapshot are told from pairs without one; `value` is a mean over steps (macro-AUC).
 
     Args:
-        protocol: "link-prediction".
-        run: the folder.
         task: which links.
-        metric: "macro_auc".
-        value: mean over steps of the AUC on test pairs.
         micro_auc: AUC of the test pairs of all steps pooled.
         average_precision: mean over steps.
-        interval: 95 % of the value, over steps.
         steps: of each its time, AUC, deviation over splits, average precision, chosen epoch, test links, and baselines.
-        baselines: the value of each other way to score the same pairs.
-        baselines_micro_auc: and their pooled AUC.
-        baselines_average_precision: and their average precision.
         self_pairs: whether links of a node to itself count.
         other_self_pairs: the value where they count the other way; None where there are no such links.
         select: how the epoch is chosen.
         incremental: whether training was.
-        seed: of the run, the negatives and the splits.
+        negatives: how pairs without a link are drawn.
         skipped: steps that are left out, and why.
     """
 
-    protocol: str
-    run: str
-    task: str
-    metric: str
-    value: float
-    micro_auc: float
-    average_precision: float
-    interval: tuple[float, float]
-    steps: list[dict[str, Any]]
-    baselines: dict[str, float]
-    baselines_micro_auc: dict[str, float]
-    baselines_average_precision: dict[str, float]
-    self_pairs: bool
-    other_self_pairs: float | None
-    select: str
-    incremental: bool
-    seed: int
-    skipped: list[str]
+    task: str = "next"
+    micro_auc: float = 0.0
+    average_precision: float = 0.0
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    self_pairs: bool = False
+    other_self_pairs: float | None = None
+    select: str = "validation"
+    incremental: bool = False
+    negatives: str = "uniform"
+    skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,7 @@ class _Asked:
     select: Any
     deepwalk_epochs: int
     incremental: bool
+    negatives: Any
     folder: "Path"
 
     def key(self) -> str:
@@ -78,6 +65,8 @@ class _Asked:
 
         told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
         told["incremental"] = self.incremental
+        if self.negatives != "uniform":
+            told["negatives"] = self.negatives
         return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "1")
 
     @property
@@ -105,7 +94,7 @@ class _Asked:
         tasks: list[Any] = [("next", 1), ("new", 1), ("new-nodes", 1)]
         if multi:
             tasks = [("multi-step", ahead) for ahead in range(1, FUTURE + 1)]
-        asked = list(questions(self.whole, count, tasks, self.draws, settings.seed))
+        asked = list(questions(self.whole, count, tasks, self.draws, settings.seed, self.negatives))
         if not asked and not self.incremental:
             return {}
         known, fabric, method = (
@@ -152,6 +141,7 @@ def link_prediction(
     select: Literal["validation", "loss", "last"] = "validation",
     deepwalk_epochs: int = 100,
     incremental: bool = False,
+    negatives: Literal["uniform", "historical"] = "uniform",
 ) -> LinkPredicted:
     """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
 
@@ -173,6 +163,8 @@ def link_prediction(
             snapshot), of the lowest loss, or the last.
         deepwalk_epochs: of the baseline DeepWalk, at least 1.
         incremental: each training sees its last snapshot alone, and what the one before made of the others (IncSAT).
+        negatives: pairs without a link are any alike (the protocol's), or first of all those that were linked before,
+            which a score that only remembers cannot tell from links.
 
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
@@ -195,7 +187,7 @@ def link_prediction(
         network=settings.network | {"incremental": False},
         arguments=settings.arguments | {"history": None},
     )
-    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, folder.path)
+    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, negatives, folder.path)
     counts = _counts(whole.count, task, steps)
     found: dict[int, dict[str, Answer]] = {}
     with Progress("link prediction", len(counts), "steps") as progress:
@@ -205,7 +197,8 @@ def link_prediction(
             found[count] = kept_or_made(file, partial(asked.step, count, multi))
             progress.update(number + 1)
     result = _result(folder, asked, task, self_pairs, found)
-    folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}", result)
+    ending = "" if negatives == "uniform" else f"-{negatives}"
+    folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}{ending}", result)
     return result
 
 
@@ -228,64 +221,41 @@ def _result(
 ) -> LinkPredicted:
     from unlabeled.errors import UserError
     from unlabeled.evaluation.link_prediction.examples import LEAST
-    from unlabeled.evaluation.link_prediction.step import name_of
-    from unlabeled.evaluation.link_prediction.summary import figures
+    from unlabeled.evaluation.link_prediction.summary import answers_to, details_of, figures, records
 
     ahead = range(1, FUTURE + 1) if task == "multi-step" else (1,)
-
-    def answers_to(with_self: bool) -> "dict[tuple[int, int], Answer]":
-        """By (t, snapshots ahead); without self-pairs where a step has none."""
-        out = {}
-        for count, answers in found.items():
-            for far in ahead:
-                plain = answers.get(name_of(task, False, far))
-                answer = answers.get(name_of(task, True, far), plain) if with_self else plain
-                if answer is not None:
-                    out[count, far] = answer
-        return out
-
-    ours, other = answers_to(self_pairs), answers_to(not self_pairs)
-    shown, total = asked.whole.starts_shown(), len(found) * len(ahead)
-    skipped = [
-        f"{shown[count + far - 1]}: fewer than {LEAST} links"
-        for count in found for far in ahead if (count, far) not in ours
-    ]  # fmt: skip
+    ours, other = (answers_to(found, task, ahead, with_self) for with_self in (self_pairs, not self_pairs))
+    shown = asked.whole.starts_shown()
     if not ours:
-        raise UserError(f"none of {total} steps has {LEAST} links to predict; use a longer --window.")
-    ways = list(next(iter(ours.values())).scores)
-    told = {way: figures(list(ours.values()), way) for way in ways}
+        raise UserError(f"none of {len(found)} steps has {LEAST} links to predict; use a longer --window.")
+    told = {way: figures(list(ours.values()), way) for way in next(iter(ours.values())).scores}
+    details = {way: details_of(each) for way, each in told.items()}
+    best = details.pop("trained")
     has_self = any(name.endswith("self") for answers in found.values() for name in answers)
-    steps = [
-        {
-            "time": shown[count + far - 1],
-            "trained_on": count,
-            "test_links": int(answer.linked[0].sum()),
-            "auc": told["trained"].auc[row],
-            "deviation": told["trained"].deviation[row],
-            "average_precision": told["trained"].precision[row],
-            "epoch": answer.epoch["trained"],
-            "baselines": {way: told[way].auc[row] for way in ways if way != "trained"},
-        }
-        for row, ((count, far), answer) in enumerate(ours.items())
-    ]
-    best = told.pop("trained")
     return LinkPredicted(
         protocol="link-prediction",
         run=str(folder.path),
-        task=task,
         metric="macro_auc",
-        value=best.macro_auc,
-        micro_auc=best.micro_auc,
-        average_precision=best.average_precision,
-        interval=best.interval,
-        steps=steps,
-        baselines={way: each.macro_auc for way, each in told.items()},
-        baselines_micro_auc={way: each.micro_auc for way, each in told.items()},
-        baselines_average_precision={way: each.average_precision for way, each in told.items()},
+        value=best["value"],
+        interval=best["interval"],
+        baselines={way: each["value"] for way, each in details.items()},
+        n_train=sum(answer.learnt for answer in ours.values()),
+        n_test=sum(len(answer.linked[0]) for answer in ours.values()),
+        seed=asked.settings.seed,
+        split=f"{len(ours)} steps, {asked.draws} splits of each",
+        details={name: best[name] for name in ("micro_auc", "average_precision")},
+        baseline_details=details,
+        task=task,
+        micro_auc=best["micro_auc"],
+        average_precision=best["average_precision"],
+        steps=records(ours, told, shown),
         self_pairs=self_pairs,
         other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
         select=asked.select,
         incremental=asked.incremental,
-        seed=asked.settings.seed,
-        skipped=skipped,
-    )
+        negatives=asked.negatives,
+        skipped=[
+            f"{shown[count + far - 1]}: fewer than {LEAST} links"
+            for count in found for far in ahead if (count, far) not in ours
+        ],
+    )  # fmt: skip

@@ -85,8 +85,9 @@ def pretrain(
     Args:
         method: a name that `unlabeled methods` lists.
         data: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, torchvision:NAME:FOLDER; a
-            folder of graphs in the TU collection's form, or networkx:atlas; in Python also an array, a pair of arrays,
-            a torch data set or a list of graphs. By default a small real sample that comes with the installation.
+            folder of graphs in the TU collection's form, or networkx:atlas; a table of timed links, CSV or parquet;
+            in Python also an array, a pair of arrays, a torch data set or a list of graphs. By default a small real
+            sample that comes with the installation.
         out: the run folder to make.
         labels: a CSV with columns path,label; kept for evaluation, never seen by the method.
         epochs: passes over the data.

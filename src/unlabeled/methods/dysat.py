@@ -46,7 +46,7 @@ class DySAT(nn.Module):
         weight_decay: on the weights of structural attention, at least 0.
         learning_rate: of Adam, above 0; the paper tunes it among 0.0001 and 0.001.
         clip: largest gradient norm, above 0.
-        history: with `--network.incremental true`, a finished run on the snapshots before the last, whose structural
+        history: with `--network.incremental`, a finished run on the snapshots before the last, whose structural
             representations stand for them: learning then sees the last snapshot alone (IncSAT, appendix E).
     """
 
@@ -97,7 +97,7 @@ class DySAT(nn.Module):
         self.seed = torch.initial_seed()  # of the initialisation, so that the run's seed decides walks and draws
         self.graph = self.encoder.graph_of(samples)
         if (self.history is None) != (self.encoder.past is None):
-            raise UserError("IncSAT takes both --network.incremental true and --history RUN; give both or none.")
+            raise UserError("IncSAT takes both --network.incremental and --history RUN; give both or none.")
         if self.history is not None:
             past = self.history if isinstance(self.history, Tensor) else history_of(self.history, samples)
             self.encoder.past[: len(past)] = past

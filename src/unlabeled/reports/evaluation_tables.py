@@ -12,6 +12,8 @@ FIGURES = {
     "mean_average_precision": "mAP",
     "mean_reciprocal_rank": "MRR",
     "median_rank": "median rank",
+    "micro_auc": "pooled",
+    "average_precision": "average precision",
 }
 """Figures of protocols that have a column of their own beside the value, and their headings."""
 

@@ -4,12 +4,20 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from unlabeled.data.skipped import Skipped
 from unlabeled.data.temporal_graphs.table import Events
 from unlabeled.errors import UserError
+
+
+class Node(NamedTuple):
+    """One sample: a node's number, and its activity in each snapshot, float32 (T,)."""
+
+    number: int
+    activity: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -116,14 +124,13 @@ class Snapshots:
             whole=None,
         )
 
-    def read(self, place: int, at_least: int | None = None) -> np.ndarray:
-        """What a node did, whoever with: log(1 + weight of its links) in each snapshot, float32 (T,)."""
-        row: np.ndarray = self.activity[place]
-        return row
+    def read(self, place: int, at_least: int | None = None) -> Node:
+        """One node."""
+        return Node(place, self.activity[place])
 
     @cached_property
     def activity(self) -> np.ndarray:
-        """`read` of all nodes, float32 (N, T)."""
+        """What each node did, whoever with: log(1 + weight of its links) in each snapshot, float32 (N, T)."""
         out = np.zeros((len(self), self.count))
         when = np.repeat(np.arange(self.count), np.diff(self.offsets))
         for end in (self.source, self.target):

@@ -55,12 +55,13 @@ def gathered(value: Tensor, share: Tensor, query: Tensor, key: Tensor, rows: int
     Returns:
         (R, H, K); zeros where a row has no link.
     """
-    out: Tensor = _Gathered.apply(value, share, query, key, rows)
+    out: Tensor = _Gathered.apply(value.to(share.dtype), share, query, key, rows)
     return out
 
 
 def link_softmax(logits: Tensor, query: Tensor, rows: int) -> Tensor:
-    """The softmax of logits (L, H) over the links of each row, (L, H)."""
+    """The softmax of logits (L, H) over the links of each row, (L, H), in float32 at least."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision has no room for the sums
     index = query[:, None].expand_as(logits)
     top = logits.new_full((rows, logits.shape[1]), -torch.inf)
     top = top.scatter_reduce(0, index, logits.detach(), "amax")

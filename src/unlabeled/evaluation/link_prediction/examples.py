@@ -7,6 +7,8 @@ import numpy as np
 
 Task = Literal["next", "new", "multi-step", "new-nodes"]
 
+NegativesName = Literal["uniform", "historical"]
+
 LEAST = 10
 """Links that a step needs to be judged."""
 
@@ -34,6 +36,7 @@ def examples(
     generator: np.random.Generator,
     ahead: int = 1,
     self_pairs: bool = False,
+    negatives: NegativesName = "uniform",
 ) -> Examples | None:
     """The examples of one step (DySAT, section 5.2 and appendices B, C, D), None where it has fewer than ten links.
 
@@ -49,6 +52,7 @@ def examples(
         generator: that negatives are drawn from.
         ahead: the later snapshot is t + `ahead`.
         self_pairs: whether a link of a node to itself is a positive; negatives never are such.
+        negatives: any pairs alike, or first of all those that were linked before.
     """
     known, last = int(whole.nodes[count - 1]), count - 1
     newest = int(whole.nodes[count - 2]) if count > 1 else 0
@@ -65,12 +69,15 @@ def examples(
     if len(positives) < LEAST:
         return None
     lowest = newest if task == "new-nodes" else 0
-    negatives = unlinked(known, lowest, future[inside], len(positives), generator)
-    pairs = np.concatenate([positives, negatives])
+    past = whole.prefix(count)
+    drawn = NEGATIVES[negatives](known, lowest, future[inside], len(positives), generator, past)
+    pairs = np.concatenate([positives, drawn])
     return Examples(pairs, np.arange(len(pairs)) < len(positives))
 
 
-def unlinked(nodes: int, lowest: int, linked: np.ndarray, many: int, generator: np.random.Generator) -> np.ndarray:
+def unlinked(
+    nodes: int, lowest: int, linked: np.ndarray, many: int, generator: np.random.Generator, past: Any = None
+) -> np.ndarray:
     """Distinct pairs (i, j), i < j < nodes and j >= lowest, that are not linked, int64 (many, 2), or all there are.
 
     Args:
@@ -79,6 +86,7 @@ def unlinked(nodes: int, lowest: int, linked: np.ndarray, many: int, generator: 
         linked: int64, pairs that are left out, as i N + j.
         many: how many are wanted.
         generator: of the draw.
+        past: not looked at.
     """
     if nodes**2 <= PAIRS:
         low, high = np.triu_indices(nodes, 1)
@@ -96,6 +104,31 @@ def unlinked(nodes: int, lowest: int, linked: np.ndarray, many: int, generator: 
         found = np.concatenate([found, key[~np.isin(key, linked)]])
         found = found[np.sort(np.unique(found, return_index=True)[1])]
     return np.stack([found // nodes, found % nodes], 1)[:many]
+
+
+def linked_before(
+    nodes: int, lowest: int, linked: np.ndarray, many: int, generator: np.random.Generator, past: Any
+) -> np.ndarray:
+    """As `unlinked`, but first of all pairs that earlier snapshots link, all alike likely; any others for the rest.
+
+    Args:
+        nodes: N.
+        lowest: of the higher end.
+        linked: int64, pairs that are left out.
+        many: how many are wanted.
+        generator: of the draw.
+        past: the earlier snapshots.
+    """
+    apart = (past.source != past.target) & (past.target >= lowest)
+    key = np.setdiff1d(past.source[apart] * nodes + past.target[apart], linked)
+    key = generator.choice(key, min(many, len(key)), replace=False)
+    found = np.stack([key // nodes, key % nodes], 1)
+    left = unlinked(nodes, lowest, np.concatenate([linked, key]), many - len(key), generator)
+    return np.concatenate([found, left])
+
+
+NEGATIVES = {"uniform": unlinked, "historical": linked_before}
+"""How negatives are drawn."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +28,10 @@ def kept_or_made(file: Path, make: Callable[[], dict[str, Answer]]) -> dict[str,
 
 def _write(path: Path, answers: dict[str, Answer]) -> None:
     arrays: dict[str, np.ndarray] = {}
-    told = {}
+    told: dict[str, Any] = {}
     for number, (name, answer) in enumerate(answers.items()):
         told[name] = {"epoch": answer.epoch, "validation": answer.validation, "scores": list(answer.scores)}
+        told[name]["learnt"] = answer.learnt
         arrays[f"{number} linked"] = np.stack(answer.linked)
         for way, scores in answer.scores.items():
             arrays[f"{number} {way}"] = np.stack(scores)
@@ -47,6 +49,7 @@ def _read(path: Path) -> dict[str, Answer] | None:
                     list(file[f"{number} linked"]),
                     each["epoch"],
                     each["validation"],
+                    each.get("learnt", 0),
                 )
                 for number, (name, each) in enumerate(told.items())
             }

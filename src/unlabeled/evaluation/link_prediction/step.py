@@ -9,7 +9,7 @@ import numpy as np
 
 from unlabeled import chance
 from unlabeled.evaluation.link_prediction.classifier import Question, auc_of, products
-from unlabeled.evaluation.link_prediction.examples import Task, examples, splits
+from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.training import Epoch
 
@@ -25,15 +25,24 @@ class Answer:
         linked: for each split, whether these are linked.
         epoch: of each way that is trained, the epoch that was chosen.
         validation: AUC there, of each way that has one.
+        learnt: pairs that a classifier learns from in a split.
     """
 
     scores: dict[str, list[np.ndarray]]
     linked: list[np.ndarray]
     epoch: dict[str, int] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
+    learnt: int = 0
 
 
-def questions(whole: Any, count: int, tasks: Iterable[tuple[Task, int]], draws: int, seed: int) -> Iterator[Question]:
+def questions(
+    whole: Any,
+    count: int,
+    tasks: Iterable[tuple[Task, int]],
+    draws: int,
+    seed: int,
+    negatives: NegativesName = "uniform",
+) -> Iterator[Question]:
     """The examples of one step, with self-pairs and without them where there are such.
 
     Args:
@@ -42,12 +51,13 @@ def questions(whole: Any, count: int, tasks: Iterable[tuple[Task, int]], draws: 
         tasks: which, and how many snapshots ahead.
         draws: splits of each.
         seed: of negatives and splits.
+        negatives: how they are drawn.
     """
     for task, ahead in tasks:
         without = None
         for self_pairs in (False, True):
             draw = chance.generator(seed, chance.SPLIT, count, ahead)
-            given = examples(whole, count, task, draw, ahead, self_pairs)
+            given = examples(whole, count, task, draw, ahead, self_pairs, negatives)
             if given is None or (without is not None and len(given.pairs) == without):
                 continue  # too few links, or no link of a node to itself
             without = len(given.pairs)
@@ -146,4 +156,5 @@ def _answer(
         [linked[split.test] for split in question.splits],
         {name: each.number for name, each in best.items()},
         validation,
+        len(question.splits[0].train),
     )

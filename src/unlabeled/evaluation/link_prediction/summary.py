@@ -1,11 +1,14 @@
 """From the answers of all steps to figures: means over steps, and all pairs pooled."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from unlabeled.evaluation.link_prediction.classifier import auc_of
-from unlabeled.evaluation.link_prediction.step import Answer
+from unlabeled.evaluation.link_prediction.examples import Task
+from unlabeled.evaluation.link_prediction.step import Answer, name_of
 from unlabeled.metrics.auc import average_precision
 from unlabeled.metrics.intervals import of_mean
 
@@ -40,25 +43,14 @@ def figures(steps: list[Answer], way: str) -> Figures:
         steps: at least one.
         way: a name among their scores.
     """
-    each = [
-        [auc_of(scores, linked) for scores, linked in zip(step.scores[way], step.linked, strict=True)] for step in steps
-    ]
+    pairs = [list(zip(step.scores[way], step.linked, strict=True)) for step in steps]
+    each = [[auc_of(scores, linked) for scores, linked in step] for step in pairs]
     precision = [
-        float(
-            np.mean(
-                [
-                    average_precision(scores[linked], scores[~linked])
-                    for scores, linked in zip(step.scores[way], step.linked, strict=True)
-                ]
-            )
-        )
-        for step in steps
+        float(np.mean([average_precision(scores[linked], scores[~linked]) for scores, linked in step]))
+        for step in pairs
     ]
-    pooled = [
-        auc_of(np.concatenate([step.scores[way][split] for step in steps]),
-               np.concatenate([step.linked[split] for step in steps]))
-        for split in range(len(steps[0].linked))
-    ]  # fmt: skip
+    together = [[np.concatenate(part) for part in zip(*split, strict=True)] for split in zip(*pairs, strict=True)]
+    pooled = [auc_of(scores, linked) for scores, linked in together]
     means = np.array([np.mean(one) for one in each])
     return Figures(
         float(means.mean()),
@@ -69,3 +61,60 @@ def figures(steps: list[Answer], way: str) -> Figures:
         [float(np.std(one)) for one in each],
         precision,
     )
+
+
+def answers_to(
+    found: dict[int, dict[str, Answer]], task: Task, ahead: Iterable[int], self_pairs: bool
+) -> dict[tuple[int, int], Answer]:
+    """The answers to one question, by (snapshots trained on, snapshots ahead).
+
+    Args:
+        found: of each step, all its answers by name.
+        task: the question's.
+        ahead: how many snapshots ahead it asks.
+        self_pairs: of a step without links of a node to itself, the answer without them serves.
+    """
+    out = {}
+    for count, answers in found.items():
+        for far in ahead:
+            plain = answers.get(name_of(task, False, far))
+            answer = answers.get(name_of(task, True, far), plain) if self_pairs else plain
+            if answer is not None:
+                out[count, far] = answer
+    return out
+
+
+def details_of(figures: Figures) -> dict[str, Any]:
+    """What is told of one way to score."""
+    return {
+        "value": figures.macro_auc,
+        "interval": figures.interval,
+        "micro_auc": figures.micro_auc,
+        "average_precision": figures.average_precision,
+    }
+
+
+def records(
+    answers: dict[tuple[int, int], Answer], told: dict[str, Figures], starts: list[str]
+) -> list[dict[str, Any]]:
+    """A record of each step.
+
+    Args:
+        answers: by (snapshots trained on, snapshots ahead).
+        told: the figures of each way to score, "trained" among them.
+        starts: of all snapshots.
+    """
+    ours = told["trained"]
+    return [
+        {
+            "time": starts[count + far - 1],
+            "trained_on": count,
+            "test_links": int(answer.linked[0].sum()),
+            "auc": ours.auc[row],
+            "deviation": ours.deviation[row],
+            "average_precision": ours.precision[row],
+            "epoch": answer.epoch["trained"],
+            "baselines": {way: each.auc[row] for way, each in told.items() if way != "trained"},
+        }
+        for row, ((count, far), answer) in enumerate(answers.items())
+    ]
