@@ -1,6 +1,7 @@
 """Every verb on a run of graphs: what works gives numbers, what makes no sense is refused in one sentence."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,11 @@ def test_methods_of_graphs_train_on_the_built_in_sample(method: str, tmp_path: P
 def test_resume_goes_on_and_other_data_is_refused(folder: Path, tmp_path: Path, capfd: Any) -> None:
     common = ("--batch-size", 16, "--workers", 0, "--network.hidden", 8, "--network.output", 8)
     words = ("pretrain", "infograph", "--out", tmp_path / "a", "--max-steps", 2, *common)
-    code, _ = call(capfd, *words, "--data", folder)
+    own = shutil.copytree(folder, tmp_path / "DS")
+    code, _ = call(capfd, *words, "--data", own)
     assert code == 0
     code, found = call(capfd, *words, "--resume")
     assert code == 0 and found["steps"] == 2 and found["finished"]
-    with (folder / "DS_A.txt").open("a") as file:
+    with (own / "DS_A.txt").open("a") as file:
         file.write("1, 1\n")
     assert "the data of" in refused(capfd, *words, "--resume")
