@@ -1,6 +1,7 @@
 """Every verb on a run of graphs: what works gives numbers, what makes no sense is refused in one sentence."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def test_inspect(folder: Path, capfd: Any) -> None:
 
 
 def test_protocols_that_take_any_encoder(run: Path, folder: Path, capfd: Any) -> None:
-    for protocol in ("knn", "linear", "retrieval"):
-        code, found = call(capfd, "evaluate", protocol, run, "--test", folder)
+    for protocol, test in {"knn": ("--test", folder), "linear": (), "retrieval": ("--test", folder)}.items():
+        code, found = call(capfd, "evaluate", protocol, run, *test)
         assert code == 0 and {"random_encoder", "raw_input"} <= set(found["baselines"])
 
 
@@ -110,7 +111,7 @@ def test_the_page_draws_clusters(run: Path, capfd: Any) -> None:
 def test_what_makes_no_sense_on_graphs_is_refused_in_a_sentence(
     run: Path, folder: Path, tmp_path: Path, capfd: Any
 ) -> None:
-    pretrain = ("--data", folder, "--out", tmp_path / "out")
+    pretrain = ("--data", folder, "--out", tmp_path / "out", "--batch-size", 16)
     said = refused(capfd, "pretrain", "rotnet", *pretrain)
     assert said.startswith("rotnet does not learn from graphs; these do: ") and "infograph" in said
     assert "holds none; leave it out" in refused(capfd, "pretrain", "simclr", *pretrain, "--image-size", 32)
@@ -141,7 +142,12 @@ def test_methods_of_graphs_train_on_the_built_in_sample(method: str, tmp_path: P
 
 def test_resume_goes_on_and_other_data_is_refused(folder: Path, tmp_path: Path, capfd: Any) -> None:
     common = ("--batch-size", 16, "--workers", 0, "--network.hidden", 8, "--network.output", 8)
-    code, _ = call(capfd, "pretrain", "infograph", "--data", folder, "--out", tmp_path / "a", "--max-steps", 2, *common)
+    words = ("pretrain", "infograph", "--out", tmp_path / "a", "--max-steps", 2, *common)
+    own = shutil.copytree(folder, tmp_path / "DS")
+    code, _ = call(capfd, *words, "--data", own)
     assert code == 0
-    code, found = call(capfd, "pretrain", "infograph", "--out", tmp_path / "a", "--resume")
+    code, found = call(capfd, *words, "--resume")
     assert code == 0 and found["steps"] == 2 and found["finished"]
+    with (own / "DS_A.txt").open("a") as file:
+        file.write("1, 1\n")
+    assert "the data of" in refused(capfd, *words, "--resume")

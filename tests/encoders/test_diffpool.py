@@ -284,6 +284,8 @@ def test_diagnosis_tells_collapse_from_use() -> None:
     torch.testing.assert_close(fallen["assignment_entropy_1"], torch.zeros(6, dtype=torch.float64))
     torch.testing.assert_close(even["effective_clusters_1"], torch.full((6,), 5.0, dtype=torch.float64))
     torch.testing.assert_close(even["assignment_entropy_1"], torch.ones(6, dtype=torch.float64))
+    built.train()(batch)
+    assert built.figures() == pytest.approx({"effective_clusters_1": 5.0, "assignment_entropy_1": 1.0})
 
 
 def test_half_precision_keeps_sums_over_nodes_exact() -> None:

@@ -1,5 +1,6 @@
 """Recipes that list runs: their cells, their rows, and what is shown of them."""
 
+import inspect
 import json
 import re
 import sys
@@ -70,10 +71,13 @@ def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
     common = set(pretrain.__annotations__)
     for cell in made:
         flags = dict(cell.recipe["pretrain"])
-        world = WORLDS["graphs" if "/graphs/" in flags["data"] else "images"]
+        method = methods.find(flags["method"])
+        of_graphs = "/graphs/" in str(flags.get("data"))
+        world = WORLDS["graphs" if of_graphs else methods.looks_at(method)[0]]
         form = world.kind.size(world.kind.open(world.data(16), None))
-        method, size = methods.find(flags["method"]), flags.get("image_size", 32 if world.kind.sized else form)
-        own = {name: value for name, value in flags.items() if name not in common}
+        size = flags.get("image_size", 32 if world.kind.sized else form)
+        known = common | set(inspect.signature(world.kind.open).parameters)
+        own = {name: value for name, value in flags.items() if name not in known}
         method(encoder=world.fresh(form), **completed(method, "--", own, "encoder"))
         completed(world.kind.encoder, "--network.", flags.get("network", {}), "name", "image_size", "form")
         preset = getattr(method, "views", {}).get(world.modality, world.kind.views)

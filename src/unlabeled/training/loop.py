@@ -38,7 +38,8 @@ class Loop:
         for group in self.plan.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.done, self.seconds, self.steps_per_second = 0, 0.0, 0.0
-        self.watch = Watch(method.encoder, method.figures if isinstance(method, Measures) else dict)
+        measured = [each for each in (method.encoder, method) if isinstance(each, Measures)]
+        self.watch = Watch(method.encoder, lambda: {n: v for each in measured for n, v in each.figures().items()})
         if isinstance(method, StepsItself):  # its inner loop averages gradients itself, so no wrapper
             fabric.strategy.precision.convert_module(method).to(fabric.device)
             self.wrapped: Any = method

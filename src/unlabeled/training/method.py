@@ -92,7 +92,7 @@ class LooksThrough(Protocol):
 
 @runtime_checkable
 class Measures(Protocol):
-    """A method with figures of its own to log beside the loss."""
+    """A method, or an encoder, with figures of its own to log beside the loss."""
 
     def figures(self) -> dict[str, float]:
         """By name; asked for after some steps only, on the first process only; cheap."""

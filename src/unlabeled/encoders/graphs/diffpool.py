@@ -90,6 +90,7 @@ class DiffPool(nn.Module):
         self.link_loss, self.link_norm, self.link_diagonal = link_loss, link_norm, link_diagonal
         self.link_weight, self.entropy_weight = link_weight, entropy_weight
         self._penalties: list[Tensor] = []
+        self._assigned: list[tuple[Tensor, Segments]] = []
 
     def forward(self, batch: GraphBatch, levels: bool = False) -> Tensor | Hierarchy:
         """B graphs to (B, D), or with `levels` to that and all that was made on the way."""
@@ -123,6 +124,8 @@ class DiffPool(nn.Module):
             rows = self.embed[number + 1](x, links)
             assignments.append(assignment)
             levels.append(Level(rows.flatten(0, 1), Segments.equal(len(of), clusters, rows.device)))
+        if self.training:
+            self._assigned = [(each.detach(), levels[k].of) for k, each in enumerate(assignments)]
         whole = torch.cat([self.readout(level.rows, level.of) for level in levels], 1)
         return Hierarchy(whole, levels, features, assignments)
 
@@ -167,11 +170,18 @@ class DiffPool(nn.Module):
 
     def diagnosed(self, batch: GraphBatch) -> dict[str, Tensor]:
         """How each graph's nodes are shared out, by name and level, (B,) each; for judging without labels."""
-        found = {}
         hierarchy = self.hierarchy(batch)
-        for number, assignment in enumerate(hierarchy.assignments):
-            of = hierarchy.levels[number].of
-            rows = assignment if assignment.ndim == 2 else assignment.flatten(0, 1)
-            found[f"effective_clusters_{number + 1}"] = effective_clusters(rows, of.owner, len(of))
-            found[f"assignment_entropy_{number + 1}"] = row_entropy(rows, of.owner, len(of))
-        return found
+        return _shared_out([(each, hierarchy.levels[k].of) for k, each in enumerate(hierarchy.assignments)])
+
+    def figures(self) -> dict[str, float]:
+        """The same of the last batch in training, means over its graphs: collapse shows while it happens."""
+        return {name: float(values.mean()) for name, values in _shared_out(self._assigned).items()}
+
+
+def _shared_out(assignments: list[tuple[Tensor, Segments]]) -> dict[str, Tensor]:
+    found = {}
+    for number, (assignment, of) in enumerate(assignments, 1):
+        rows = assignment if assignment.ndim == 2 else assignment.flatten(0, 1)
+        found[f"effective_clusters_{number}"] = effective_clusters(rows, of.owner, len(of))
+        found[f"assignment_entropy_{number}"] = row_entropy(rows, of.owner, len(of))
+    return found
