@@ -2,7 +2,9 @@
 
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
@@ -16,13 +18,33 @@ from unlabeled.training.relabelling import evenly, quadratic, steps_of
 from unlabeled.views import images
 
 EPOCH = "limit: an epoch of training"
-BATCH, WORKERS = 256, 1
+BATCH, WORKERS = 250, 1
+"""Whole batches make up the samples, so that an epoch and a pass look at equally many, as on a large set."""
+PUBLISHED = {
+    "ImageNet, 100 times in 401 epochs": (len(steps_of(quadratic(100, 401), 12, 401 * 12)), False),
+    "CIFAR, about once an epoch, one head in turn": (len(steps_of(evenly(400, 401), 12, 401 * 12)), True),
+}
+"""Schedule to how many relabellings it makes, and whether each is of one head alone."""
 
 
-def candidates(heads: int) -> dict[str, Callable[[], object]]:
+@dataclass(frozen=True)
+class Case:
+    """What is trained: an encoder on so many pictures of 32 pixels, with T heads; timed in so many rounds."""
+
+    encoder: str
+    pictures: int
+    heads: int
+    rounds: int
+
+
+CASES = (Case("small_resnet", 3000, 1, 3), Case("small_resnet", 3000, 10, 3), Case("resnet18", 500, 1, 2))
+
+
+def candidates(case: Case) -> dict[str, Callable[[], object]]:
     """An epoch of training with its views; a pass over the samples; a relabelling of all heads, pass included."""
-    samples = photographs(32)[0]
-    method = SeLa(image_encoder("small_resnet", 32), clusters=128, heads=heads, strength=10.0)
+    samples = photographs(32)[0].subset(np.arange(case.pictures))
+    torch.manual_seed(0)
+    method = SeLa(image_encoder(case.encoder, 32), clusters=128, heads=case.heads, strength=10.0)
     method.prepare(samples)
     views, fabric = images.sela(32), Fabric(accelerator="cpu", devices=1)
     method.look_through(Passes(samples, views, images.plain(32), 0, BATCH, WORKERS, fabric))
@@ -39,31 +61,27 @@ def candidates(heads: int) -> dict[str, Callable[[], object]]:
     return {
         EPOCH: epoch,
         "a pass over all samples": lambda: method.passes.rows(method.encoder, next(number), False, "looking"),
-        f"a relabelling, T = {heads}": lambda: method.relabel(next(number)),
+        f"a relabelling, T = {case.heads}": lambda: method.relabel(next(number)),
     }
 
 
-def share(seconds: dict[str, list[float]], name: str, relabellings: int, heads_at_a_time: float) -> float:
-    """Of the time of 401 epochs and their relabellings, what the latter take."""
-    median = {each: statistics.median(times) for each, times in seconds.items()}
-    looked = median["a pass over all samples"]
-    one = looked + (median[name] - looked) * heads_at_a_time
-    return relabellings * one / (relabellings * one + 401 * median[EPOCH])
+def share(seconds: dict[str, list[float]], relabellings: int, of_heads: float) -> float:
+    """Of the time of 401 epochs and their relabellings, each of a share of the heads, what the latter take."""
+    epoch, looked, labelled = (statistics.median(times) for times in seconds.values())
+    spent = relabellings * (looked + max(labelled - looked, 0.0) * of_heads)
+    return spent / (spent + 401 * epoch)
 
 
 def run() -> list[str]:
     lines = [f"## Relabelling of SeLa, {torch.get_num_threads()} threads", ""]
-    lines += [f"3,000 pictures of 32 pixels, small_resnet, K = 128, batch {BATCH}, {WORKERS} worker making views.", ""]
-    published = {
-        "ImageNet, 100 times in 401 epochs": (len(steps_of(quadratic(100, 401), 11, 401 * 11)), 1.0),
-        "CIFAR, about once an epoch, one head in turn": (len(steps_of(evenly(400, 401), 11, 401 * 11)), 0.1),
-    }
-    for heads in (1, 10):
-        name = f"a relabelling, T = {heads}"
-        seconds = interleaved(candidates(heads), 3)
-        lines += table(f"T = {heads}", seconds, EPOCH, 3000, "samples")
-        for schedule, (count, part) in published.items():
-            at_a_time = part if heads == 10 else 1.0
-            lines.append(f"- {schedule}: {share(seconds, name, count, at_a_time):.1%} of the time is relabelling.")
+    lines += [f"Pictures of 32 pixels, K = 128, batch {BATCH}, {WORKERS} worker making views. A pass has the views of"]
+    lines += ["an epoch and about a third of its arithmetic.", ""]
+    for case in CASES:
+        seconds = interleaved(candidates(case), case.rounds)
+        title = f"{case.encoder}, {case.pictures:,} pictures, T = {case.heads}"
+        lines += table(title, seconds, EPOCH, case.pictures, "samples")
+        for schedule, (count, in_turn) in PUBLISHED.items():
+            found = share(seconds, count, 1 / case.heads if in_turn else 1.0)
+            lines.append(f"- {schedule}: {found:.1%} of the time is relabelling.")
         lines.append("")
     return lines

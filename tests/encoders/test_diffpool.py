@@ -105,12 +105,12 @@ def test_every_link_loss_and_its_gradient_are_the_dense_ones(link_loss: str, dia
 
 @pytest.mark.parametrize("name", ["gathered", "spread", "frobenius", "cross_entropy"])
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
-    s, _, batch, links = assigned(several((3, 5)))
+    s, _, batch, _ = assigned(several((3, 5)))
     of = batch.segments()
     calls = {
         "gathered": lambda x: gathered(x, x.cos(), of),
         "spread": lambda x: spread(x, gathered(x, x.sin(), of), of),
-        "frobenius": lambda x: frobenius(x, batch, links, "one"),
+        "frobenius": lambda x: frobenius(x, batch, SparseLinks(batch, x), "one"),
         "cross_entropy": lambda x: losses.cross_entropy(x, batch.edges, of, "one"),
     }
     assert torch.autograd.gradcheck(calls[name], (s.clone().requires_grad_(),))

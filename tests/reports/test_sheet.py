@@ -63,3 +63,10 @@ def test_names_are_cut_in_the_middle_to_fit(name: str) -> None:
 
 def test_names_that_are_no_text_can_be_drawn() -> None:
     contact_sheet([Row(cell(1, "\udcff\udcfe.png"), [cell(2, "two\nlines\t.png")])], "\udcff", "\n")
+
+
+def test_without_a_query_the_pictures_begin_at_the_margin() -> None:
+    with_one, without = (contact_sheet([Row(query, [cell(100), cell(101)])], "t") for query in (cell(1), None))
+    lefts = [int(squares(picture, 100)[0][1]) for picture in (with_one, without)]
+    assert lefts[1] < SIDE < lefts[0] and without.width < with_one.width
+    assert len(squares(without, 1)) == 0 and len(squares(without, 101)) == 1

@@ -162,8 +162,8 @@ def _write_sheets(folder: Path, encoder: "Encoder", samples: Any, rows: Rows, wh
     for cluster in largest:
         members = np.flatnonzero(rows.labels == cluster)
         members = members[np.argsort(-rows.confidence[members], kind="stable")][:EACH]
-        first, *others = (cell_of(samples, int(rows.ids[row]), f"{rows.confidence[row]:.3f}", small) for row in members)
+        cells = [cell_of(samples, int(rows.ids[row]), f"{rows.confidence[row]:.3f}", small) for row in members]
         note = f"{whose}; {sizes[cluster]:,} samples, the confidence below each"
         note += f"; the {EACH} most confident" if sizes[cluster] > EACH else ""
-        picture = contact_sheet([Row(first, others)], f"Cluster {cluster}", note)
+        picture = contact_sheet([Row(None, cells)], f"Cluster {cluster}", note)
         write_atomically(folder / f"{cluster:04}.png", partial(picture.save, format="PNG"))

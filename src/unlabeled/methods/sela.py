@@ -193,7 +193,8 @@ class SeLa(nn.Module):
         own = own.to(self.labels.device)
         places = torch.cat(collect_rows(own))
         where = self.solver_device or self.labels.device
-        weights, biases = (each.to(where, self.solver_type) for each in self.classifiers.parameters())
+        kind = torch.promote_types(self.solver_type, self.classifiers.weight.dtype)  # of a float64 network never less
+        weights, biases = (each.to(where, kind) for each in self.classifiers.parameters())
         figures = []
         for head in self.chosen(number, self.heads):
             rows = slice(head * self.clusters, (head + 1) * self.clusters)

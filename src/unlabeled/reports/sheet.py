@@ -34,14 +34,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A query and what was found for it, the nearest first."""
+    """A query, or none, and what was found for it, the nearest first."""
 
-    query: Cell
+    query: Cell | None
     neighbours: list[Cell]
 
 
 def contact_sheet(rows: list[Row], title: str, note: str = "") -> Image.Image:
     """Draw a sheet: the query framed at the left of its row, its neighbours after it, in lines of at most eight.
+
+    Where no row has a query its place is left out.
 
     Args:
         rows: at least one.
@@ -54,7 +56,8 @@ def contact_sheet(rows: list[Row], title: str, note: str = "") -> Image.Image:
     most = max(1, max(len(row.neighbours) for row in rows))
     across = -(-most // -(-most // _WIDEST))
     title_font, note_font = _font(22), _font(14)
-    first = _MARGIN + SIDE + 3 * _GAP  # where the neighbours begin
+    framed = SIDE + 3 * _GAP if any(row.query for row in rows) else 0
+    first = _MARGIN + framed  # where the neighbours begin
     width = max(
         first + across * (SIDE + _GAP) - _GAP + _MARGIN,
         2 * _MARGIN + round(max(title_font.getlength(_printable(title)), note_font.getlength(_printable(note)))),
@@ -69,7 +72,8 @@ def contact_sheet(rows: list[Row], title: str, note: str = "") -> Image.Image:
     for number, (row, count) in enumerate(zip(rows, lines, strict=True)):
         if number:
             draw.line((_MARGIN, top - _GAP, width - _MARGIN, top - _GAP), _RULE)
-        _draw_cell(sheet, draw, row.query, _MARGIN, top, _ACCENT)
+        if row.query is not None:
+            _draw_cell(sheet, draw, row.query, _MARGIN, top, _ACCENT)
         for place, cell in enumerate(row.neighbours):
             line, column = divmod(place, across)
             _draw_cell(sheet, draw, cell, first + column * (SIDE + _GAP), top + line * step)

@@ -54,7 +54,7 @@ class SparseLinks:
         self._last: tuple[Tensor, Tensor] | None = None
 
     def sum(self, x: Tensor) -> Tensor:
-        """A x, (n, F) to (n, F); two networks that look at one x share the work."""
+        """A x, (n, F) to (n, F); two networks that look at one x share the work, so x is not to be changed in place."""
         if self._last is None or self._last[0] is not x:
             self._last = x, _Neighbours.apply(self.matrix, x)
         return self._last[1]
