@@ -59,9 +59,11 @@ def test_examples_are_what_the_protocol_says(task: Any, count: int, self_pairs: 
     pairs = [tuple(pair) for pair in given.pairs.tolist()]
     assert {pair for pair, yes in zip(pairs, given.linked, strict=True) if yes} == expected
     negatives = [pair for pair, yes in zip(pairs, given.linked, strict=True) if not yes]
-    assert len(set(negatives)) == len(negatives) == len(expected)
-    assert all(a < b < known and (a, b) not in future for a, b in negatives)
-    assert task != "new-nodes" or all(b >= newest for _, b in negatives)
+    possible = {(a, b) for b in range(known) for a in range(b)} - future
+    if task == "new-nodes":
+        possible = {(a, b) for a, b in possible if b >= newest}
+    assert len(set(negatives)) == len(negatives) == min(len(expected), len(possible))
+    assert set(negatives) <= possible
 
 
 def test_several_snapshots_ahead() -> None:
@@ -85,14 +87,14 @@ def test_negatives_are_alike_likely(monkeypatch: pytest.MonkeyPatch, most: int, 
 
 def test_negatives_that_were_linked_before() -> None:
     whole = southern_women()
-    given = examples(whole, 9, "next", generator(), negatives="historical")
+    given = examples(whole, 7, "next", generator(), negatives="historical")
     assert given is not None
-    past = set().union(*(linked(whole, t) for t in range(9))) - linked(whole, 9)
+    past = set().union(*(linked(whole, t) for t in range(7))) - linked(whole, 7)
     negatives = {tuple(pair) for pair in given.pairs[~given.linked].tolist()}
-    assert len(negatives) == given.linked.sum() and not negatives & linked(whole, 9)
-    assert len(negatives & past) == min(len(past), len(negatives))
-    scores = simple_scores(whole.prefix(9), given.pairs)["linked_before"]
-    assert scores[~given.linked].mean() > 0.9  # memory alone cannot tell them
+    assert len(negatives) == given.linked.sum() and not negatives & linked(whole, 7)
+    assert len(negatives & past) == min(len(past), len(negatives)) > 0
+    scores = simple_scores(whole.prefix(7), given.pairs)["linked_before"]
+    assert scores[~given.linked].sum() == len(negatives & past)  # memory alone cannot tell them
 
 
 def test_fewer_negatives_where_there_are_no_more() -> None:

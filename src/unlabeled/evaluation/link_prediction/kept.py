@@ -1,6 +1,7 @@
 """Finished steps on disk, so that an evaluation that was stopped goes on where it was."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,5 +54,5 @@ def _read(path: Path) -> dict[str, Answer] | None:
                 )
                 for number, (name, each) in enumerate(told.items())
             }
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
