@@ -123,7 +123,7 @@ def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int,
     if not good.any():
         first = next(iter([*lost.values(), *bad.values()]), "it has no rows")
         raise UserError(f"no row of {shown} can be read ({first}); mend the table.")
-    numbers = np.setdiff1d(np.arange(total), np.fromiter(lost, np.int64, len(lost)))  # a row's number in the file
+    numbers = np.delete(np.arange(total), list(lost)) if lost else range(total)  # a row's number in the file
     told = {**lost, **{int(numbers[row]): reason for row, reason in bad.items()}}
     return Events(
         source[good],
