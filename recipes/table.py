@@ -54,22 +54,8 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         f"{' and '.join(first['environment']['devices'])}; torch {first['environment']['packages']['torch']}.",
         "",
     ]
-    head = [
-        f"| protocol | {first['pretrain']['method']} | random encoder | raw input | above random | test samples |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for protocol in first["evaluate"]:
-        results = [row["evaluate"][protocol] for row in seeds]
-        if "baselines" not in results[0] or protocol in ("health", "finetune"):
-            continue
-        ours = [result["value"] for result in results]
-        random = [result["baselines"]["random_encoder"] for result in results]
-        raw = [result["baselines"]["raw_input"] for result in results]
-        gain = [100 * (one - other) for one, other in zip(ours, random, strict=True)]
-        points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
-        cells = [protocol, spread(ours), spread(random), spread(raw), points, f"{results[0]['n_test']:,}"]
-        lines += [*head, "| " + " | ".join(cells) + " |"]
-        head = []
+    judged = value_table(seeds)
+    lines += judged
     health = [row["evaluate"]["health"]["figures"] for row in seeds if "health" in row["evaluate"]]
     if health:
         of_encoder = [figures | {"rankme": figures.get("rankme_encoder", figures["rankme"])} for figures in health]
@@ -77,8 +63,35 @@ def table(recipe: str, seeds: list[dict[str, Any]]) -> str:
         said = (f"{n.replace('_', ' ')} {spread([h[n] for h in of_encoder])}" for n in names if n in health[0])
         lines += ["", f"Without labels, of the encoder's output: {', '.join(said)}."]
     if "finetune" in first["evaluate"]:
-        lines += [*([] if head else [""]), *share_table([row["evaluate"]["finetune"] for row in seeds])]
+        lines += [*([""] if judged else []), *share_table([row["evaluate"]["finetune"] for row in seeds])]
     return "\n".join(lines) + "\n"
+
+
+def value_table(seeds: list[dict[str, Any]]) -> list[str]:
+    """A row a protocol that has one value: the run, every baseline that any of them has, and the gain over random."""
+    found = {
+        name: [row["evaluate"][name] for row in seeds]
+        for name, result in seeds[0]["evaluate"].items()
+        if "value" in result and name not in ("health", "finetune")
+    }
+    if not found:
+        return []
+    columns = list(dict.fromkeys(name for results in found.values() for name in results[0]["baselines"]))
+    lines = [
+        f"| protocol | {seeds[0]['pretrain']['method']} | {' | '.join(columns)} | above random | test samples |",
+        "| --- | --- | --- | --- |" + " --- |" * len(columns),
+    ]
+    lines[0] = lines[0].replace("_", " ")
+    for protocol, results in found.items():
+        ours = [result["value"] for result in results]
+        others = {name: [result["baselines"].get(name) for result in results] for name in columns}
+        gain = [100 * (one - other) for one, other in zip(ours, others["random_encoder"], strict=True)]
+        points = f"{statistics.mean(gain):+.1f} points" + (f" ± {statistics.stdev(gain):.1f}" if len(gain) > 1 else "")
+        beside = ["–" if None in values else spread(values) for values in others.values()]
+        metric = results[0]["metric"].replace("_", " ")
+        named = protocol if metric == "accuracy" else f"{protocol} ({metric})"
+        lines.append("| " + " | ".join([named, spread(ours), *beside, points, f"{results[0]['n_test']:,}"]) + " |")
+    return lines
 
 
 def share_table(results: list[dict[str, Any]]) -> list[str]:
