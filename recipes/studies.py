@@ -80,14 +80,24 @@ def _matrix(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protoc
     return "\n".join(lines)
 
 
+FIGURES = {
+    "contrastive_accuracy": ("contrastive accuracy", 100),
+    "contrastive_entropy": ("entropy", 1),
+    "clusters_used": ("clusters used", 1),
+    "size_entropy": ("evenness", 100),
+}
+"""Figures of the last step that a table shows where there are any: their headings and scales (SimCLR's Table 5; SeLa)."""
+
+
 def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocols: list[str]) -> str:
-    """A row a cell: its values, every protocol, and the last step's contrastive accuracy and entropy (Table 5)."""
-    names = [*grid, *protocols, "contrastive accuracy", "entropy"]
+    """A row a cell: its values, every protocol, and the last step's figures."""
+    logged = [name for name in FIGURES if any(name in row["last_step"] for found in rows.values() for row in found)]
+    names = [*grid, *protocols, *(FIGURES[name][0] for name in logged)]
     lines = [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
     for cell, found in rows.items():
         shown = [_shown(found, protocol) for protocol in protocols]
-        for name, scale in (("contrastive_accuracy", 100), ("contrastive_entropy", 1)):
-            values = [scale * row["last_step"][name] for row in found if name in row["last_step"]]
+        for name in logged:
+            values = [FIGURES[name][1] * row["last_step"][name] for row in found if name in row["last_step"]]
             shown.append(f"{statistics.mean(values):.1f}" if values else "–")
         lines.append(f"| {' | '.join([*cell, *shown])} |")
     return "\n".join(lines)
@@ -102,8 +112,10 @@ def _shown(rows: list[Row], protocol: str) -> str:
 
 
 def _said(protocol: str, done: list[Row]) -> str:
-    """The protocol, and what it gives the baselines."""
+    """The protocol, and what it gives the baselines: from the least to the most over the cells where they differ."""
     found = [row["evaluate"][protocol] for row in done]
-    levels = {name: statistics.mean(each["baselines"][name] for each in found) for name in found[0]["baselines"]}
-    beside = ", ".join(f"{name.replace('_', ' ')} {100 * value:.1f}" for name, value in levels.items())
-    return f"**{protocol}** on {found[0]['n_test']:,} test samples; {beside}:"
+    levels = []
+    for name in found[0]["baselines"]:
+        values = sorted(f"{100 * each['baselines'][name]:4.1f}" for each in found)
+        levels.append(f"{name.replace('_', ' ')} {' to '.join(dict.fromkeys((values[0].strip(), values[-1].strip())))}")
+    return f"**{protocol}** on {found[0]['n_test']:,} test samples; {', '.join(levels)}:"
