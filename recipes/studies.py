@@ -86,7 +86,7 @@ FIGURES = {
     "clusters_used": ("clusters used", 1),
     "size_entropy": ("evenness", 100),
 }
-"""Figures of the last step that a table shows where there are any: their headings and scales (SimCLR's Table 5; SeLa)."""
+"""Figures of the last step that a table shows where there are any (SimCLR's Table 5; SeLa): headings and scales."""
 
 
 def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocols: list[str]) -> str:
