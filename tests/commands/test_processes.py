@@ -72,6 +72,11 @@ def test_embed_writes_the_same_file_whoever_started_it(run: Path, tmp_path: Path
     assert code != 0 and "is there already" in found["error"]
 
 
+def near(value: Any, relative: float) -> Any:
+    """What equals a figure up to rounding, None itself."""
+    return None if value is None else pytest.approx(value, rel=relative)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "words", "torchrun"), [("knn", [], 2), ("health", [], 2), ("knn", ["--layer", 1], 0)]
@@ -87,14 +92,14 @@ def test_evaluate_by_two_processes_says_what_one_process_says(
     for which in ("sanity", "test_sanity"):
         glances = [each.pop(which, None) or {} for _, each, _ in found]
         for name, value in glances[0].items():  # sums of floats come in another order
-            assert glances[1][name] == pytest.approx(value, rel=1e-9), name
+            assert glances[1][name] == near(value, 1e-9), name
     if protocol == "knn":
         assert found[0][1] == found[1][1]
     else:
         one, two = (each["figures"] for _, each, _ in found)
         assert one.keys() == two.keys()
         for name, value in one.items():
-            assert two[name] == (None if value is None else pytest.approx(value, rel=1e-5)), name
+            assert two[name] == near(value, 1e-5), name
 
 
 @pytest.mark.slow
