@@ -69,6 +69,10 @@ def pretrain(
     devices: int = 1,
     num_nodes: int = 1,
     precision: Precision = "32-true",
+    order: Literal["shuffled", "by-class", "drift"] = "shuffled",
+    classes_at_once: int = 1,
+    shuffle_classes: bool = False,
+    keep: int | None = None,
     workers: int | None = None,
     checkpoint_seconds: float = 60.0,
     compile: bool = False,
@@ -105,6 +109,12 @@ def pretrain(
         devices: processes on this machine, one a device; under torchrun leave it out.
         num_nodes: machines; start the command on each by torchrun (and leave this out) or SLURM.
         precision: of the arithmetic.
+        order: shuffled; or as a stream whose labels decide the order alone: by-class, one class after the other for
+            equally many steps, or drift, where neighbours blend. A stream is --max-steps long.
+        classes_at_once: that a stream by class shows together.
+        shuffle_classes: the classes of a stream come in an order drawn by the seed, and not by their names.
+        keep: how often on the way, at even distances, the weights are kept in the run's folder kept, for looking
+            back; by default as the method needs it.
         workers: processes that make views; 0 makes them in the training process; by default by the machine.
         checkpoint_seconds: time between checkpoints.
         compile: let torch.compile make the encoder's kernels; needs a C++ compiler, takes a minute or more at the
@@ -146,6 +156,10 @@ def pretrain(
         init=place(init),
         seed=seed,
         precision=precision,
+        order=order,
+        classes_at_once=classes_at_once,
+        shuffle_classes=shuffle_classes,
+        keep=keep,
         views=views or {},
         network=network or {},
         arguments={name: place(value) if name in _paths(method) else value for name, value in arguments.items()},

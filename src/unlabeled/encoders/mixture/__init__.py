@@ -1,0 +1,7 @@
+"""What a mixture of Gaussians as the prior of an auto-encoder is made of: posterior, prior, decoders."""
+
+from unlabeled.encoders.mixture.decoders import DECODERS, Decoder, DecoderName, Upsampling
+from unlabeled.encoders.mixture.posterior import Posterior
+from unlabeled.encoders.mixture.prior import Prior
+
+__all__ = ["DECODERS", "Decoder", "DecoderName", "Posterior", "Prior", "Upsampling"]

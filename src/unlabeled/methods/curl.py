@@ -1,0 +1,374 @@
+"""CURL: learns from a stream, finds its own components, adds some when it is surprised, rehearses what it generates."""
+
+from contextlib import contextmanager
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from unlabeled import chance
+from unlabeled.distributed import collect, rank, world_size
+from unlabeled.encoders.mixture import DECODERS, DecoderName, Posterior, Prior, Upsampling
+from unlabeled.errors import UserError
+from unlabeled.objectives.mixture_elbo import (
+    bernoulli_log_likelihood,
+    categorical_kl,
+    component_elbo,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    mixture_elbo,
+)
+from unlabeled.training.expansion import Growth, Patience
+from unlabeled.training.heads import width_of
+from unlabeled.training.method import Batch, Plan, Update
+from unlabeled.training.optimizers import OneClockAdam
+from unlabeled.training.replay import Generative, Replay, ReplayName, Reservoir
+from unlabeled.views import images
+
+SHOWN = 16
+"""Of the poor samples that made a component, so many are kept to be looked at."""
+NATS = -200 / 784
+"""The published threshold, for a pixel."""
+
+
+class Terms(NamedTuple):
+    """Of every sample and active component, (B, K) each: logits of q(y | x), log p(x | z), KL of z."""
+
+    logits: Tensor
+    likelihood: Tensor
+    latent_kl: Tensor
+
+
+class CURL(nn.Module):
+    """A variational auto-encoder with a mixture of Gaussians as its prior, learnt on a stream (Rao et al. 2019).
+
+        loss = - mean ll(x),    ll = sum_k pi_k (log p(x | z_k) - KL(q(z | x, k) || p(z | k))) - KL(pi || uniform)
+        pi = q(y | x) over the K active components;    z_k ~ q(z | x, k), one draw each
+
+    On a step with real data, samples with ll below the threshold are collected; a hundred of them make component K + 1,
+    a copy of the one that explains them best, which then learns them. Every other step, once there is a past, rehearses
+    what a frozen copy of prior and decoder generates. D. Rao, F. Visin, A. A. Rusu, Y. W. Teh, R. Pascanu, R. Hadsell:
+    Continual unsupervised representation learning, NeurIPS 2019; defaults are the official code's main experiment.
+    Departures: the buffer teaches the new component's index and never labels; a batch larger than the buffer takes it
+    whole; a label that is no component is an error. The representation is the mean of q(z | x, most probable k).
+
+    Args:
+        encoder: any module that gives (B, `encoder.width`); the paper's is mlp.
+        components: N, at most so many.
+        latent: D.
+        decoder: single, one MLP for all components; multi, one each; deconv, convolutions.
+        decoder_widths: of its layers; by default 500 500, and 128 64 32 channels of deconv.
+        upsampling: of deconv: transposed convolutions, or resize and convolve.
+        output: what a pixel is: bernoulli, or gaussian for grey and colour (ours).
+        pixel_deviation: of gaussian pixels, above 0.
+        binarise: pixels above a half become 1 and others 0; never where they are gaussian.
+        colour: three channels in place of their mean.
+        prior_bias: whether the components' priors share a bias, as published.
+        expansion: whether components are added.
+        threshold: c_new in nats a picture; by default the published -200 of 784 pixels, in proportion.
+        buffer: poor samples that make a component.
+        wait: steps on real data between components.
+        burn_in: steps before the first is added.
+        passes: over the buffer, for the new component.
+        replay: fixed, generated from a snapshot taken at fixed times; dynamic, from one taken at every new component;
+            reservoir, 1,000 real samples (ours, for comparison); none.
+        snapshot_every: steps between fixed snapshots; by default the steps divided by the number of classes (a stream's
+            own period), or by ten where there are no labels.
+        replay_every: one step of so many rehearses, at least 2.
+        supervised_replay: rehearse with the component that was generated from (SMGR).
+        supervised: components are the classes of the data, whose labels are learnt; nothing is added.
+        kl_over_batch: the KL of the components is that of their mean over the batch.
+        learning_rate: of Adam, constant.
+    """
+
+    modalities: ClassVar = ("images",)
+    views: ClassVar = {"images": images.plain}
+    encoders: ClassVar = {"images": "mlp"}
+    keeps: ClassVar = 10
+    active: Tensor
+    key: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        components: int = 30,
+        latent: int = 32,
+        decoder: DecoderName = "single",
+        decoder_widths: tuple[int, ...] = (),
+        upsampling: Upsampling = "transposed",
+        output: Literal["bernoulli", "gaussian"] = "bernoulli",
+        pixel_deviation: float = 0.25,
+        binarise: bool = True,
+        colour: bool = False,
+        prior_bias: Literal["shared", "none"] = "shared",
+        expansion: bool = True,
+        threshold: float | None = None,
+        buffer: int = 100,
+        wait: int = 100,
+        burn_in: int = 100,
+        passes: int = 10,
+        replay: ReplayName = "fixed",
+        snapshot_every: int | None = None,
+        replay_every: int = 2,
+        supervised_replay: bool = False,
+        supervised: bool = False,
+        kl_over_batch: bool = False,
+        learning_rate: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        if min(components, latent, buffer, *(decoder_widths or (1,))) < 1 or min(wait, burn_in, passes) < 0:
+            raise ValueError("components, latent, buffer and decoder_widths take numbers of at least 1, others of 0")
+        if replay_every < 2 or (snapshot_every or 1) < 1 or pixel_deviation <= 0 or learning_rate < 0:
+            raise ValueError("replay_every takes at least 2, snapshot_every 1, pixel_deviation and learning_rate above 0")
+        side = getattr(encoder, "image_size", None)
+        if side is None:
+            raise ValueError("curl needs an encoder of pictures of one size")
+        self.encoder, self.components, self.supervised = encoder, components, supervised
+        self.binarise, self.colour, self.over_batch = binarise and output == "bernoulli", colour, kl_over_batch
+        self.picture = (3 if colour else 1, side, side)
+        self.posterior = Posterior(width_of(encoder), components, latent)
+        self.prior = Prior(components, latent, prior_bias == "shared")
+        widths = decoder_widths or ((128, 64, 32) if decoder == "deconv" else (500, 500))
+        make = partial(DECODERS[decoder], upsampling=upsampling) if decoder == "deconv" else DECODERS[decoder]
+        self.decoder = make(components, latent, self.picture, tuple(widths))
+        self.deviation = None if output == "bernoulli" else pixel_deviation
+        pixels = side**2 * self.picture[0]
+        least = pixels * self._least() if threshold is None else threshold
+        self.growth = Growth(Patience(least, buffer, wait, burn_in)) if expansion and not supervised else None
+        self.passes, self.learning_rate = passes, learning_rate
+        self.replay = self._replay(replay, replay_every)
+        self.fixed, self.snapshot_every = replay in ("fixed", "reservoir"), snapshot_every
+        self.supervised_replay = supervised_replay or supervised
+        self.register_buffer("active", torch.tensor(1))
+        self.register_buffer("key", torch.randint(2**62, ()))
+        self.labels: Tensor | None = None
+        self.at, self.drawn, self.classes = 0, 0, 0
+        self.births: list[dict[str, Any]] = []
+        self.last: tuple[Terms, Tensor] | None = None
+
+    def _least(self) -> float:
+        """The default threshold of a pixel: published for bits; of a Gaussian where it is off by 1.2 deviations."""
+        if self.deviation is None:
+            return NATS
+        off = torch.full((1, 1, 1), 1.2 * self.deviation)
+        return float(gaussian_log_likelihood(off, torch.zeros(1, 1), self.deviation))
+
+    def _replay(self, name: ReplayName, every: int) -> Replay:
+        kinds = {"none": Replay, "reservoir": Reservoir}
+        if name in kinds:
+            return kinds[name](every=every)
+        return Generative(self.components, self.finished, every=every)
+
+    # --- the model --------------------------------------------------------------------------------------------------
+
+    def pictures(self, views: Tensor) -> Tensor:
+        """Views (B, 3, S, S) in [0, 1] as the model sees them, (B, C, S, S): grey or colour, perhaps bits."""
+        seen = views if self.colour else views.mean(1, keepdim=True)
+        return (seen > 0.5).to(seen.dtype) if self.binarise else seen
+
+    def hidden(self, pictures: Tensor) -> Tensor:
+        """(B, C, S, S) to the encoder's (B, E)."""
+        found: Tensor = self.encoder(pictures.expand(-1, 3, -1, -1))
+        return found
+
+    def likelihood(self, decoded: Tensor, pictures: Tensor) -> Tensor:
+        """log p(x | z) of what the decoder gives, (B, K, I), and pictures (B, C, S, S): (B, K)."""
+        if self.deviation is None:
+            return bernoulli_log_likelihood(decoded, pictures.flatten(1))
+        return gaussian_log_likelihood(decoded, pictures.flatten(1), self.deviation)
+
+    def finished(self, decoded: Tensor) -> Tensor:
+        """What the decoder gives as pixels to rehearse: means, rounded at a half where they are bits."""
+        return decoded if self.deviation is not None else (decoded > 0).to(decoded.dtype)
+
+    def terms(self, pictures: Tensor) -> Terms:
+        """Everything that the bound is made of, for all active components in one product."""
+        hidden, active = self.hidden(pictures), int(self.active)
+        mean, variance = self.posterior.latents(hidden, active)  # (B, K, D)
+        latents = mean + variance.sqrt() * self.noise(mean)
+        likelihood = self.likelihood(self.decoder(latents), pictures)
+        kl = gaussian_kl(mean, variance, *self.prior(active))
+        return Terms(self.posterior.logits(hidden, active), likelihood, kl)
+
+    def component_bound(self, hidden: Tensor, pictures: Tensor, component: Tensor) -> Tensor:
+        """`component_elbo` of known components, (B,): one decoding a sample."""
+        active, rows = int(self.active), torch.arange(len(hidden), device=hidden.device)
+        if not bool((component < active).all()):
+            raise ValueError(f"component {int(component.max())} is not one of the {active} active ones")
+        mean, variance = (each[rows, component] for each in self.posterior.latents(hidden, active))
+        latents = mean + variance.sqrt() * self.noise(mean)
+        likelihood = self.likelihood(self.decoder.of(latents, component)[:, None], pictures)[:, 0]
+        kl = gaussian_kl(mean, variance, *(each[component] for each in self.prior(active)))
+        return component_elbo(likelihood, kl, self.posterior.logits(hidden, active), component)
+
+    def draws(self) -> torch.Generator:
+        """Chance of this step, the same on all processes, another at every call."""
+        self.drawn += 1
+        return chance.torch_generator(int(self.key), chance.MODEL, self.at, self.drawn)
+
+    def noise(self, like: Tensor) -> Tensor:
+        """Standard normal draws for this process's rows of the global batch."""
+        whole = torch.randn(len(like) * world_size(), *like.shape[1:], generator=self.draws())
+        return whole[rank() * len(like) :][: len(like)].to(like)
+
+    def represent(self, batch: Tensor) -> Tensor:
+        """(B, 3, S, S) to the mean of z under its most probable component, (B, D)."""
+        return self.assigned(batch)[1]
+
+    def assigned(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """q(y | x), (B, K), and the mean of z under the most probable component, (B, D)."""
+        hidden, active = self.hidden(self.pictures(views)), int(self.active)
+        logits = self.posterior.logits(hidden, active)
+        mean, _ = self.posterior.latents(hidden, active)
+        return logits.softmax(1), mean[torch.arange(len(mean), device=mean.device), logits.argmax(1)]
+
+    # --- learning ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, samples: Any) -> None:
+        """Take the labels where they are to be learnt, and the number of classes.
+
+        Raises:
+            UserError: labels are missing, or there are more classes than components.
+        """
+        self.classes = 0 if samples.labels is None else len(samples.classes)
+        if not self.supervised:
+            return
+        if samples.labels is None or (samples.labels < 0).any():
+            raise UserError("--supervised needs a label for every sample; sort the data into one folder a class.")
+        if self.classes > self.components:
+            raise UserError(f"--components {self.components} is fewer than the {self.classes} classes; raise it.")
+        self.labels = torch.as_tensor(samples.labels, dtype=torch.int64)
+
+    def optimizer(self, batch_size: int, steps: int) -> Plan:
+        """Adam at a constant rate; the time between snapshots."""
+        if self.fixed:
+            self.replay.period = self.snapshot_every or max(1, steps // (self.classes or 10))
+        return Plan(OneClockAdam(self.parameters(), self.learning_rate), lambda step: 1.0)
+
+    def before_step(self, step: int) -> None:
+        """Note the step, which decides what it draws and whether it rehearses."""
+        self.at, self.drawn = step, 0
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Minus the mean bound of real data; of known components where it is supervised."""
+        pictures = self.pictures(batch.views)
+        if self.labels is not None:
+            return -self.component_bound(self.hidden(pictures), pictures, self._seen(batch.index)).mean()
+        return -self._bound(self.terms(pictures)).mean()
+
+    def _bound(self, terms: Terms) -> Tensor:
+        return mixture_elbo(terms.likelihood, terms.latent_kl, terms.logits, self.over_batch)
+
+    def step(self, batch: Batch, update: Update) -> Tensor:
+        """Rehearse where that is due, else learn the batch, and grow where it was too strange."""
+        self.replay.before(self.at, self)
+        if self.replay.due(self.at):
+            return self._rehearse(len(batch.index), update)
+        if self.labels is not None:
+            loss = self.loss(batch)
+            update(loss)
+            return loss
+        pictures = self.pictures(batch.views)
+        terms = self.terms(pictures)
+        bound = self._bound(terms)
+        update(-bound.mean())
+        self.last = terms, bound.detach()
+        self.replay.after(pictures, terms.logits.softmax(1), self.draws)
+        if self.growth is not None:
+            full = self.growth.after(self.at, pictures, bound, int(self.active) < self.components)
+            if full is not None:
+                self._grow(*full, len(pictures) * world_size(), update)
+        return -bound.detach().mean()
+
+    def _rehearse(self, count: int, update: Update) -> Tensor:
+        pixels, component = self.replay.batch(count, self.draws)
+        pictures = pixels.unflatten(1, self.picture)
+        if self.supervised_replay and component is not None:
+            loss = -self.component_bound(self.hidden(pictures), pictures, component).mean()
+        else:
+            loss = -self._bound(self.terms(pictures)).mean()
+        update(loss)
+        return loss.detach()
+
+    def _seen(self, index: Tensor) -> Tensor:
+        """The labels of a batch; classes up to the highest that any process has met are active."""
+        assert self.labels is not None
+        labels = self.labels.to(index.device)[index]
+        self.active.fill_(max(int(self.active), *(each + 1 for each in collect(int(labels.max())))))
+        self.replay.after(labels, torch.nn.functional.one_hot(labels, int(self.active)), self.draws)
+        return labels
+
+    def _grow(self, poor: Tensor, bounds: Tensor, batch: int, update: Update) -> None:
+        """A new component from poor samples: the copy of the one that explains them best, which then learns them."""
+        self.replay.before_growth(self)
+        batch = min(batch, len(poor) // world_size() * world_size())
+        poor, bounds = poor[-(len(poor) // batch * batch) :], bounds[-(len(poor) // batch * batch) :]
+        new = int(self.active)
+        with self._still(), torch.no_grad():
+            hidden = torch.cat([self.hidden(part) for part in poor.split(batch)])
+        shares = self.posterior.logits(hidden, new).softmax(1).detach().sum(0)
+        source = int(shares.argmax())
+        for part in (self.posterior, self.prior, self.decoder):
+            part.copy(source, new)
+        self.active += 1
+        self._note(poor, bounds, source, float(shares[source] / len(poor)))
+        own = slice(rank() * batch // world_size(), (rank() + 1) * batch // world_size())
+        moving = [*self.posterior.parameters(), *self.prior.parameters()]
+        with self._still():
+            for _ in range(self.passes):
+                for seen, rows in zip(poor.split(batch), hidden.split(batch), strict=True):
+                    component = torch.full_like(rows[own, 0], new, dtype=torch.int64)
+                    update(-self.component_bound(rows[own], seen[own], component).mean(), moving)
+
+    def _note(self, poor: Tensor, bounds: Tensor, source: int, share: float) -> None:
+        kept = poor[-SHOWN:].mul(255).round().to(torch.uint8).cpu()
+        self.births.append(
+            {"component": int(self.active) - 1, "step": self.at, "source": source, "share": share, "poor": len(poor),
+             "bound": float(bounds.mean()), "pictures": kept}
+        )  # fmt: skip
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """Encoder and decoder as they are: no gradient, and no batch norm that follows."""
+        was, parts = self.encoder.training, (self.encoder, self.decoder)
+        self.encoder.eval()
+        needed = [p for part in parts for p in part.parameters() if p.requires_grad]
+        for parameter in needed:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            self.encoder.train(was)
+            for parameter in needed:
+                parameter.requires_grad_(True)
+
+    # --- what is kept and told --------------------------------------------------------------------------------------
+
+    def memory(self) -> dict[str, Any]:
+        """What the stream has left behind beside the weights."""
+        growth = {} if self.growth is None else self.growth.memory()
+        return {"growth": growth, "replay": self.replay.memory(), "births": self.births}
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        if self.growth is not None:
+            self.growth.remember(memory["growth"], self.active.device)
+        self.replay.remember(memory["replay"], self)
+        self.births = memory["births"]
+
+    def figures(self) -> dict[str, float]:
+        """Of the last batch of real data: components, the bound and its parts in nats, the share of poor samples."""
+        told = {"components": float(self.active)}
+        if self.last is None:
+            return told
+        terms, bound = self.last
+        shares = terms.logits.detach().softmax(1)
+        told["bound"] = float(bound.mean())
+        told["log_likelihood"] = float((shares * terms.likelihood.detach()).sum(1).mean())
+        told["latent_kl"] = float((shares * terms.latent_kl.detach()).sum(1).mean())
+        told["component_kl"] = float(categorical_kl(terms.logits.detach()).mean())
+        if self.growth is not None:
+            told["poor"] = float((bound < self.growth.patience.threshold).float().mean())
+        return told
