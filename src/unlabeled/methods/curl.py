@@ -185,8 +185,11 @@ class CURL(nn.Module):
 
     def terms(self, pictures: Tensor) -> Terms:
         """Everything that the bound is made of, for all active components in one product."""
-        hidden, active = self.hidden(pictures), int(self.active)
-        mean, variance = self.posterior.latents(hidden, active)  # (B, K, D)
+        hidden = self.hidden(pictures)
+        return self._terms_of(hidden, *self.posterior.latents(hidden, int(self.active)), pictures)
+
+    def _terms_of(self, hidden: Tensor, mean: Tensor, variance: Tensor, pictures: Tensor) -> Terms:
+        active = mean.shape[1]  # of (B, K, D)
         latents = mean + variance.sqrt() * self.noise(mean)
         likelihood = self.likelihood(self.decoder(latents), pictures)
         kl = gaussian_kl(mean, variance, *self.prior(active))
@@ -223,6 +226,29 @@ class CURL(nn.Module):
         logits = self.posterior.logits(hidden, active)
         mean, _ = self.posterior.latents(hidden, active)
         return logits.softmax(1), mean[torch.arange(len(mean), device=mean.device), logits.argmax(1)]
+
+    def described(self, views: Tensor, sampled: bool = False) -> Tensor:
+        """(B, 3, S, S) to rows of q(y | x), z, ll, E log p(x | z), E KL(z) and KL(y), (B, K + D + 4).
+
+        Args:
+            views: as above.
+            sampled: draw y from q(y | x) and z from q(z | x, y), in place of the mode and its mean.
+        """
+        pictures = self.pictures(views)
+        hidden, active = self.hidden(pictures), int(self.active)
+        mean, variance = self.posterior.latents(hidden, active)
+        terms = self._terms_of(hidden, mean, variance, pictures)
+        shares, rows = terms.logits.softmax(1), torch.arange(len(mean), device=mean.device)
+        if sampled:
+            drawn = torch.multinomial(shares.cpu().float(), 1, generator=self.draws())[:, 0].to(mean.device)
+            latents = mean[rows, drawn] + variance[rows, drawn].sqrt() * self.noise(mean[:, 0])
+        else:
+            latents = mean[rows, shares.argmax(1)]
+        parts = (
+            self._bound(terms), (shares * terms.likelihood).sum(1), (shares * terms.latent_kl).sum(1),
+            categorical_kl(terms.logits),
+        )  # fmt: skip
+        return torch.cat([shares, latents, torch.stack(parts, 1)], 1)
 
     # --- learning ---------------------------------------------------------------------------------------------------
 
