@@ -184,7 +184,7 @@ def _assigned(
     from unlabeled.evaluation.stream import Assigned
 
     module: Any = encoder.module
-    count, width = int(module.active), module.posterior.latent
+    count, width = int(module.mixture.active), module.mixture.latent
     train, test = opened.pair(partial(_rows, encoder, partial(module.described, sampled=sampled)), seed)
 
     def cut(features: "Features") -> Assigned:
@@ -218,7 +218,7 @@ def _over_time(opened: "Opened", seed: int, classes: int) -> tuple[list[int], li
     try:
         for step, file in opened.folder.kept().items():
             module.load_state_dict(read_weights(file))
-            count = int(module.active)
+            count = int(module.mixture.active)
             rows = partial(_rows, opened.trained, lambda views: module.assigned(views)[0])
             tested = _tested(opened, rows(samples), seed)
             steps.append(step)

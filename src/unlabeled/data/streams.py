@@ -46,7 +46,7 @@ class Shuffled:
 
 
 class Sequential:
-    """One group of classes after the other, each for P = steps // groups steps and an endless shuffled repeat of itself.
+    """One group of classes after the other, each for P = steps // groups steps, an endless shuffled repeat of itself.
 
     With drift, at s steps into a period the first quarter still has floor((P/2 - 2s) B/P) samples of the group before,
     and the last quarter already floor((2s - 3P/2) B/P) of the next: half the batch at the boundary, none at a quarter
@@ -91,7 +91,8 @@ class Sequential:
                 f"{steps}; raise --max-steps or --epochs."
             )
         self.batch_size, self.seed = batch_size, seed
-        self.before, self.after = self._foreign() if drift else np.zeros((2, self.period), np.int64)
+        none: np.ndarray = np.zeros(self.period, np.int64)
+        self.before, self.after = self._foreign() if drift else (none, none.copy())
         self._kept: dict[int, tuple[int, np.ndarray]] = {}
 
     def _foreign(self) -> tuple[np.ndarray, np.ndarray]:

@@ -113,7 +113,7 @@ def incremental(test: Assigned, groups: Sequence[Sequence[int]]) -> tuple[float,
         there = [label for label in group if label < known]
         rows = np.isin(test.labels, group)
         if there and rows.any():
-            chosen = np.asarray(there)[test.shares[np.ix_(rows, there)].argmax(1)]
+            chosen = np.asarray(there)[test.shares[rows][:, there].argmax(1)]
             right += int((chosen == test.labels[rows]).sum())
     return float((test.components == test.labels).mean()), right / len(test.labels)
 

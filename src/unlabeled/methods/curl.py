@@ -1,44 +1,22 @@
 """CURL: learns from a stream, finds its own components, adds some when it is surprised, rehearses what it generates."""
 
-from contextlib import contextmanager
-from collections.abc import Iterator
-from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from unlabeled import chance
 from unlabeled.distributed import collect, rank, world_size
-from unlabeled.encoders.mixture import DECODERS, DecoderName, Posterior, Prior, Upsampling
+from unlabeled.encoders.mixture import DecoderName, Mixture, Terms, Upsampling
 from unlabeled.errors import UserError
-from unlabeled.objectives.mixture_elbo import (
-    bernoulli_log_likelihood,
-    categorical_kl,
-    component_elbo,
-    gaussian_kl,
-    gaussian_log_likelihood,
-    mixture_elbo,
-)
-from unlabeled.training.expansion import Growth, Patience
+from unlabeled.objectives.mixture_elbo import categorical_kl, mixture_elbo
+from unlabeled.training.expansion import Growth, Patience, birth, chunks, default_threshold, still
 from unlabeled.training.heads import width_of
 from unlabeled.training.method import Batch, Plan, Update
 from unlabeled.training.optimizers import OneClockAdam
-from unlabeled.training.replay import Generative, Replay, ReplayName, Reservoir
+from unlabeled.training.replay import REPLAYS, ReplayName
 from unlabeled.views import images
-
-SHOWN = 16
-"""Of the poor samples that made a component, so many are kept to be looked at."""
-NATS = -200 / 784
-"""The published threshold, for a pixel."""
-
-
-class Terms(NamedTuple):
-    """Of every sample and active component, (B, K) each: logits of q(y | x), log p(x | z), KL of z."""
-
-    logits: Tensor
-    likelihood: Tensor
-    latent_kl: Tensor
 
 
 class CURL(nn.Module):
@@ -87,7 +65,6 @@ class CURL(nn.Module):
     views: ClassVar = {"images": images.plain}
     encoders: ClassVar = {"images": "mlp"}
     keeps: ClassVar = 10
-    active: Tensor
     key: Tensor
 
     def __init__(
@@ -121,45 +98,34 @@ class CURL(nn.Module):
         if min(components, latent, buffer, *(decoder_widths or (1,))) < 1 or min(wait, burn_in, passes) < 0:
             raise ValueError("components, latent, buffer and decoder_widths take numbers of at least 1, others of 0")
         if replay_every < 2 or (snapshot_every or 1) < 1 or pixel_deviation <= 0 or learning_rate < 0:
-            raise ValueError("replay_every takes at least 2, snapshot_every 1, pixel_deviation and learning_rate above 0")
+            raise ValueError(
+                "replay_every takes at least 2, snapshot_every 1, pixel_deviation and learning_rate above 0"
+            )
+        if supervised and replay not in ("fixed", "none"):
+            raise ValueError(f"supervised takes replay fixed or none, for it adds no components, got {replay}")
         side = getattr(encoder, "image_size", None)
         if side is None:
             raise ValueError("curl needs an encoder of pictures of one size")
-        self.encoder, self.components, self.supervised = encoder, components, supervised
-        self.binarise, self.colour, self.over_batch = binarise and output == "bernoulli", colour, kl_over_batch
+        self.encoder, self.components, self.colour, self.over_batch = encoder, components, colour, kl_over_batch
+        deviation = None if output == "bernoulli" else pixel_deviation
+        self.binarise = binarise and deviation is None
         self.picture = (3 if colour else 1, side, side)
-        self.posterior = Posterior(width_of(encoder), components, latent)
-        self.prior = Prior(components, latent, prior_bias == "shared")
-        widths = decoder_widths or ((128, 64, 32) if decoder == "deconv" else (500, 500))
-        make = partial(DECODERS[decoder], upsampling=upsampling) if decoder == "deconv" else DECODERS[decoder]
-        self.decoder = make(components, latent, self.picture, tuple(widths))
-        self.deviation = None if output == "bernoulli" else pixel_deviation
-        pixels = side**2 * self.picture[0]
-        least = pixels * self._least() if threshold is None else threshold
+        widths = tuple(decoder_widths) or ((128, 64, 32) if decoder == "deconv" else (500, 500))
+        self.mixture = Mixture(
+            width_of(encoder), components, latent, self.picture, decoder, widths, upsampling, deviation,
+            prior_bias == "shared",
+        )  # fmt: skip
+        least = default_threshold(self.picture[0] * side**2, deviation) if threshold is None else threshold
         self.growth = Growth(Patience(least, buffer, wait, burn_in)) if expansion and not supervised else None
         self.passes, self.learning_rate = passes, learning_rate
-        self.replay = self._replay(replay, replay_every)
+        self.replay = REPLAYS[replay](components, self.mixture.rehearsed, replay_every)
         self.fixed, self.snapshot_every = replay in ("fixed", "reservoir"), snapshot_every
-        self.supervised_replay = supervised_replay or supervised
-        self.register_buffer("active", torch.tensor(1))
+        self.supervised, self.supervised_replay = supervised, supervised_replay or supervised
         self.register_buffer("key", torch.randint(2**62, ()))
         self.labels: Tensor | None = None
         self.at, self.drawn, self.classes = 0, 0, 0
         self.births: list[dict[str, Any]] = []
         self.last: tuple[Terms, Tensor] | None = None
-
-    def _least(self) -> float:
-        """The default threshold of a pixel: published for bits; of a Gaussian where it is off by 1.2 deviations."""
-        if self.deviation is None:
-            return NATS
-        off = torch.full((1, 1, 1), 1.2 * self.deviation)
-        return float(gaussian_log_likelihood(off, torch.zeros(1, 1), self.deviation))
-
-    def _replay(self, name: ReplayName, every: int) -> Replay:
-        kinds = {"none": Replay, "reservoir": Reservoir}
-        if name in kinds:
-            return kinds[name](every=every)
-        return Generative(self.components, self.finished, every=every)
 
     # --- the model --------------------------------------------------------------------------------------------------
 
@@ -173,38 +139,17 @@ class CURL(nn.Module):
         found: Tensor = self.encoder(pictures.expand(-1, 3, -1, -1))
         return found
 
-    def likelihood(self, decoded: Tensor, pictures: Tensor) -> Tensor:
-        """log p(x | z) of what the decoder gives, (B, K, I), and pictures (B, C, S, S): (B, K)."""
-        if self.deviation is None:
-            return bernoulli_log_likelihood(decoded, pictures.flatten(1))
-        return gaussian_log_likelihood(decoded, pictures.flatten(1), self.deviation)
-
-    def finished(self, decoded: Tensor) -> Tensor:
-        """What the decoder gives as pixels to rehearse: means, rounded at a half where they are bits."""
-        return decoded if self.deviation is not None else (decoded > 0).to(decoded.dtype)
-
     def terms(self, pictures: Tensor) -> Terms:
-        """Everything that the bound is made of, for all active components in one product."""
-        hidden = self.hidden(pictures)
-        return self._terms_of(hidden, *self.posterior.latents(hidden, int(self.active)), pictures)
+        """(B, C, S, S) to what the bound is made of, for all active components."""
+        return self.mixture.terms(self.hidden(pictures), pictures, self.noise)
 
-    def _terms_of(self, hidden: Tensor, mean: Tensor, variance: Tensor, pictures: Tensor) -> Terms:
-        active = mean.shape[1]  # of (B, K, D)
-        latents = mean + variance.sqrt() * self.noise(mean)
-        likelihood = self.likelihood(self.decoder(latents), pictures)
-        kl = gaussian_kl(mean, variance, *self.prior(active))
-        return Terms(self.posterior.logits(hidden, active), likelihood, kl)
+    def bound(self, terms: Terms) -> Tensor:
+        """ll, (B,), of which the loss is minus the mean."""
+        return mixture_elbo(terms.likelihood, terms.latent_kl, terms.logits, self.over_batch)
 
     def component_bound(self, hidden: Tensor, pictures: Tensor, component: Tensor) -> Tensor:
-        """`component_elbo` of known components, (B,): one decoding a sample."""
-        active, rows = int(self.active), torch.arange(len(hidden), device=hidden.device)
-        if not bool((component < active).all()):
-            raise ValueError(f"component {int(component.max())} is not one of the {active} active ones")
-        mean, variance = (each[rows, component] for each in self.posterior.latents(hidden, active))
-        latents = mean + variance.sqrt() * self.noise(mean)
-        likelihood = self.likelihood(self.decoder.of(latents, component)[:, None], pictures)[:, 0]
-        kl = gaussian_kl(mean, variance, *(each[component] for each in self.prior(active)))
-        return component_elbo(likelihood, kl, self.posterior.logits(hidden, active), component)
+        """What takes its place where components are known, (B,)."""
+        return self.mixture.component_bound(hidden, pictures, component, self.noise)
 
     def draws(self) -> torch.Generator:
         """Chance of this step, the same on all processes, another at every call."""
@@ -222,10 +167,7 @@ class CURL(nn.Module):
 
     def assigned(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """q(y | x), (B, K), and the mean of z under the most probable component, (B, D)."""
-        hidden, active = self.hidden(self.pictures(views)), int(self.active)
-        logits = self.posterior.logits(hidden, active)
-        mean, _ = self.posterior.latents(hidden, active)
-        return logits.softmax(1), mean[torch.arange(len(mean), device=mean.device), logits.argmax(1)]
+        return self.mixture.assigned(self.hidden(self.pictures(views)))
 
     def described(self, views: Tensor, sampled: bool = False) -> Tensor:
         """(B, 3, S, S) to rows of q(y | x), z, ll, E log p(x | z), E KL(z) and KL(y), (B, K + D + 4).
@@ -235,20 +177,14 @@ class CURL(nn.Module):
             sampled: draw y from q(y | x) and z from q(z | x, y), in place of the mode and its mean.
         """
         pictures = self.pictures(views)
-        hidden, active = self.hidden(pictures), int(self.active)
-        mean, variance = self.posterior.latents(hidden, active)
-        terms = self._terms_of(hidden, mean, variance, pictures)
-        shares, rows = terms.logits.softmax(1), torch.arange(len(mean), device=mean.device)
+        hidden = self.hidden(pictures)
+        shares, latents = self.mixture.assigned(hidden)
         if sampled:
-            drawn = torch.multinomial(shares.cpu().float(), 1, generator=self.draws())[:, 0].to(mean.device)
-            latents = mean[rows, drawn] + variance[rows, drawn].sqrt() * self.noise(mean[:, 0])
-        else:
-            latents = mean[rows, shares.argmax(1)]
-        parts = (
-            self._bound(terms), (shares * terms.likelihood).sum(1), (shares * terms.latent_kl).sum(1),
-            categorical_kl(terms.logits),
-        )  # fmt: skip
-        return torch.cat([shares, latents, torch.stack(parts, 1)], 1)
+            latents = self.mixture.drawn(hidden, self.draws(), self.noise)
+        terms = self.mixture.terms(hidden, pictures, self.noise)
+        likelihood, latent_kl = (shares * terms.likelihood).sum(1), (shares * terms.latent_kl).sum(1)
+        parts = torch.stack([self.bound(terms), likelihood, latent_kl, categorical_kl(terms.logits)], 1)
+        return torch.cat([shares, latents, parts], 1)
 
     # --- learning ---------------------------------------------------------------------------------------------------
 
@@ -282,39 +218,41 @@ class CURL(nn.Module):
         pictures = self.pictures(batch.views)
         if self.labels is not None:
             return -self.component_bound(self.hidden(pictures), pictures, self._seen(batch.index)).mean()
-        return -self._bound(self.terms(pictures)).mean()
-
-    def _bound(self, terms: Terms) -> Tensor:
-        return mixture_elbo(terms.likelihood, terms.latent_kl, terms.logits, self.over_batch)
+        return -self.bound(self.terms(pictures)).mean()
 
     def step(self, batch: Batch, update: Update) -> Tensor:
         """Rehearse where that is due, else learn the batch, and grow where it was too strange."""
-        self.replay.before(self.at, self)
+        self.replay.before(self.at, self.mixture)
         if self.replay.due(self.at):
             return self._rehearse(len(batch.index), update)
         if self.labels is not None:
-            loss = self.loss(batch)
-            update(loss)
-            return loss
+            return self._learn_labelled(batch, update)
         pictures = self.pictures(batch.views)
         terms = self.terms(pictures)
-        bound = self._bound(terms)
+        bound = self.bound(terms)
         update(-bound.mean())
         self.last = terms, bound.detach()
         self.replay.after(pictures, terms.logits.softmax(1), self.draws)
         if self.growth is not None:
-            full = self.growth.after(self.at, pictures, bound, int(self.active) < self.components)
+            full = self.growth.after(self.at, pictures, bound, int(self.mixture.active) < self.components)
             if full is not None:
                 self._grow(*full, len(pictures) * world_size(), update)
         return -bound.detach().mean()
 
+    def _learn_labelled(self, batch: Batch, update: Update) -> Tensor:
+        loss = self.loss(batch)
+        update(loss)
+        shares = one_hot(self._seen(batch.index), int(self.mixture.active))
+        self.replay.after(batch.views, shares, self.draws)
+        return loss
+
     def _rehearse(self, count: int, update: Update) -> Tensor:
         pixels, component = self.replay.batch(count, self.draws)
-        pictures = pixels.unflatten(1, self.picture)
+        pictures = pixels.reshape(-1, *self.picture)
         if self.supervised_replay and component is not None:
             loss = -self.component_bound(self.hidden(pictures), pictures, component).mean()
         else:
-            loss = -self._bound(self.terms(pictures)).mean()
+            loss = -self.bound(self.terms(pictures)).mean()
         update(loss)
         return loss.detach()
 
@@ -322,53 +260,28 @@ class CURL(nn.Module):
         """The labels of a batch; classes up to the highest that any process has met are active."""
         assert self.labels is not None
         labels = self.labels.to(index.device)[index]
-        self.active.fill_(max(int(self.active), *(each + 1 for each in collect(int(labels.max())))))
-        self.replay.after(labels, torch.nn.functional.one_hot(labels, int(self.active)), self.draws)
+        highest = max(collect(int(labels.max())))
+        self.mixture.active.fill_(max(int(self.mixture.active), highest + 1))
         return labels
 
     def _grow(self, poor: Tensor, bounds: Tensor, batch: int, update: Update) -> None:
         """A new component from poor samples: the copy of the one that explains them best, which then learns them."""
-        self.replay.before_growth(self)
+        self.replay.before_growth(self.mixture)
         batch = min(batch, len(poor) // world_size() * world_size())
         poor, bounds = poor[-(len(poor) // batch * batch) :], bounds[-(len(poor) // batch * batch) :]
-        new = int(self.active)
-        with self._still(), torch.no_grad():
-            hidden = torch.cat([self.hidden(part) for part in poor.split(batch)])
-        shares = self.posterior.logits(hidden, new).softmax(1).detach().sum(0)
+        with still(self.encoder, self.mixture.decoder), torch.no_grad():
+            hidden = torch.cat([self.hidden(part) for part in chunks(poor, batch)])
+            shares = self.mixture.assigned(hidden)[0].sum(0)
         source = int(shares.argmax())
-        for part in (self.posterior, self.prior, self.decoder):
-            part.copy(source, new)
-        self.active += 1
-        self._note(poor, bounds, source, float(shares[source] / len(poor)))
+        new = self.mixture.grow(source)
+        self.births.append(birth(new, self.at, source, float(shares[source] / len(poor)), poor, bounds))
         own = slice(rank() * batch // world_size(), (rank() + 1) * batch // world_size())
-        moving = [*self.posterior.parameters(), *self.prior.parameters()]
-        with self._still():
+        moving = [*self.mixture.posterior.parameters(), *self.mixture.prior.parameters()]
+        with still(self.encoder, self.mixture.decoder):
             for _ in range(self.passes):
-                for seen, rows in zip(poor.split(batch), hidden.split(batch), strict=True):
+                for seen, rows in zip(chunks(poor, batch), chunks(hidden, batch), strict=True):
                     component = torch.full_like(rows[own, 0], new, dtype=torch.int64)
                     update(-self.component_bound(rows[own], seen[own], component).mean(), moving)
-
-    def _note(self, poor: Tensor, bounds: Tensor, source: int, share: float) -> None:
-        kept = poor[-SHOWN:].mul(255).round().to(torch.uint8).cpu()
-        self.births.append(
-            {"component": int(self.active) - 1, "step": self.at, "source": source, "share": share, "poor": len(poor),
-             "bound": float(bounds.mean()), "pictures": kept}
-        )  # fmt: skip
-
-    @contextmanager
-    def _still(self) -> Iterator[None]:
-        """Encoder and decoder as they are: no gradient, and no batch norm that follows."""
-        was, parts = self.encoder.training, (self.encoder, self.decoder)
-        self.encoder.eval()
-        needed = [p for part in parts for p in part.parameters() if p.requires_grad]
-        for parameter in needed:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            self.encoder.train(was)
-            for parameter in needed:
-                parameter.requires_grad_(True)
 
     # --- what is kept and told --------------------------------------------------------------------------------------
 
@@ -380,13 +293,13 @@ class CURL(nn.Module):
     def remember(self, memory: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         if self.growth is not None:
-            self.growth.remember(memory["growth"], self.active.device)
-        self.replay.remember(memory["replay"], self)
+            self.growth.remember(memory["growth"], self.key.device)
+        self.replay.remember(memory["replay"], self.mixture)
         self.births = memory["births"]
 
     def figures(self) -> dict[str, float]:
         """Of the last batch of real data: components, the bound and its parts in nats, the share of poor samples."""
-        told = {"components": float(self.active)}
+        told = {"components": float(self.mixture.active)}
         if self.last is None:
             return told
         terms, bound = self.last

@@ -1,12 +1,20 @@
 """When a mixture grows: samples that no component explains are collected until they make a component of their own."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unlabeled.distributed import collect_rows
+from unlabeled.objectives.mixture_elbo import gaussian_log_likelihood
+
+SHOWN = 16
+"""Of the poor samples that made a component, so many are kept to be looked at."""
+NATS = -200 / 784
+"""The published threshold, for a pixel."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,8 @@ class Growth:
             room: whether there is a component left to make.
 
         Returns:
-            Once there are enough, all poor samples and their bounds, in order of arrival (process after process within a
-            step); then waiting begins anew. Else None.
+            Once there are enough, all poor samples and their bounds, in order of arrival (process after process within
+            a step); then waiting begins anew. Else None.
         """
         if self.waited >= self.patience.wait and step >= self.patience.burn_in and room:
             self.eligible = True
@@ -75,3 +83,52 @@ class Growth:
         """Go on from a checkpoint."""
         self.waited, self.eligible = memory["waited"], memory["eligible"]
         self.poor, self.bounds = ([part.to(device) for part in memory[name]] for name in ("poor", "bounds"))
+
+
+def default_threshold(pixels: int, deviation: float | None) -> float:
+    """c_new of so many pixels: -200 of 784 bits in proportion; of Gaussian ones where all are off by 1.2 deviations."""
+    if deviation is None:
+        return NATS * pixels
+    off = torch.full((1, 1, pixels), 1.2 * deviation, dtype=torch.float64)
+    return float(gaussian_log_likelihood(off, torch.zeros(1, pixels, dtype=torch.float64), deviation))
+
+
+def birth(
+    component: int, step: int, source: int, share: float, poor: Tensor, bounds: Tensor
+) -> dict[str, float | Tensor]:
+    """What is remembered of a component's beginning: plain numbers, and the last of the samples that caused it.
+
+    Args:
+        component: its number.
+        step: after which it was made.
+        source: that it was copied from.
+        share: of the poor samples that the source explained.
+        poor: the samples, (n, C, S, S) in [0, 1].
+        bounds: ll of each, (n,).
+    """
+    pictures = poor[-SHOWN:].clamp(0, 1).mul(255).round().to(torch.uint8).cpu()
+    return {
+        "component": component, "step": step, "source": source, "share": share, "poor": len(poor),
+        "bound": float(bounds.mean()), "pictures": pictures,
+    }  # fmt: skip
+
+
+def chunks(rows: Tensor, size: int) -> list[Tensor]:
+    """Rows (N, ...), `size` at a time."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+@contextmanager
+def still(encoder: nn.Module, decoder: nn.Module) -> Iterator[None]:
+    """Both as they are: no gradient, and no batch norm that follows."""
+    was = encoder.training
+    needed = [p for part in (encoder, decoder) for p in part.parameters() if p.requires_grad]
+    encoder.eval()
+    for parameter in needed:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        encoder.train(was)
+        for parameter in needed:
+            parameter.requires_grad_(True)

@@ -73,8 +73,9 @@ class Loaded:
 class Steps(Dataset[Loaded]):
     """Maps a step to this process's batch.
 
-    The order says which samples the global batch of a step holds, in a row; this is cut into `parts` runs, and of each of these process r of R takes the r-th share: so the parts hold the same samples
-    whatever the number of processes. A sample that cannot be read is replaced by the next one that can.
+    The order says which samples the global batch of a step holds, in a row. This is cut into `parts` runs, and of each
+    of these process r of R takes the r-th share: so the parts hold the same samples whatever the number of processes.
+    A sample that cannot be read is replaced by the next one that can.
 
     Args:
         samples: the data.

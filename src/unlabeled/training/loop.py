@@ -14,7 +14,16 @@ from unlabeled.training.budget import Budget, Clock
 from unlabeled.training.checkpoints import Checkpoint
 from unlabeled.training.journal import Journal, Writer
 from unlabeled.training.loader import Steps, batches
-from unlabeled.training.method import ActsBeforeStep, Batch, Measures, Method, Penalises, Remembers, StepsItself, weights_of
+from unlabeled.training.method import (
+    ActsBeforeStep,
+    Batch,
+    Measures,
+    Method,
+    Penalises,
+    Remembers,
+    StepsItself,
+    weights_of,
+)
 from unlabeled.training.progress import Progress
 from unlabeled.training.signals import StopSignals
 from unlabeled.training.watch import Watch

@@ -100,7 +100,7 @@ class Measures(Protocol):
 
 @runtime_checkable
 class Remembers(Protocol):
-    """A method that keeps more than weights, which checkpoints hold and the encoder's file does not: a buffer, counts."""
+    """A method that keeps more than weights, which checkpoints hold and the encoder's file does not."""
 
     def memory(self) -> dict[str, Any]:
         """Tensors, numbers and text, in lists and dictionaries of such."""

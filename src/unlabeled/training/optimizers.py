@@ -13,7 +13,8 @@ OptimizerName = Literal["lars", "sgd", "adam", "adamw"]
 class OneClockAdam(torch.optim.Optimizer):
     """Adam with one step counter for all parameters, moved at every step or not, as TensorFlow 1 has it.
 
-        t <- t + 1;  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  w <- w - l sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt v + e)
+        t <- t + 1;  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+        w <- w - l sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt v + e)
 
     `torch.optim.Adam` counts for each parameter, so that one which sits out some steps starts its corrections later. A
     parameter without a gradient stays, and so do its moments.

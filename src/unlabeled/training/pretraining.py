@@ -86,7 +86,9 @@ class Session:
             on_first(lambda: Run.create(out, settings.config()))
         self.run, self.execution = Run(out), execution
         workers = default_workers(fabric) if execution.workers is None else execution.workers
-        budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers, settings.keep or 0)
+        budget = Budget(
+            self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers, settings.keep or 0
+        )
         self.stream = self.order()
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)

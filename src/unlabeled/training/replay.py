@@ -5,20 +5,18 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlabeled.distributed import collect_rows, rank, world_size
+from unlabeled.encoders.mixture import Mixture
 
 ReplayName = Literal["none", "fixed", "dynamic", "reservoir"]
 RESERVOIR = 1000
 """Real samples that a reservoir keeps."""
 
 
-class Generator(Protocol):
-    """What a mixture generates from: its prior and its decoder."""
-
-    prior: nn.Module
-    decoder: nn.Module
+Finish = Callable[[Tensor], Tensor]
+"""What a decoder gives, (B, I), to pictures, (B, I)."""
 
 
 class Draws(Protocol):
@@ -32,12 +30,15 @@ class Replay:
     """No rehearsal; what every kind of it answers.
 
     Args:
-        period: steps between snapshots, where they come at fixed times.
         every: one step of so many rehearses, at least 2.
+
+    Attributes:
+        period: steps between snapshots, where they come at fixed times; else None.
     """
 
-    def __init__(self, period: int | None = None, every: int = 2) -> None:
-        self.period, self.every = period, every
+    def __init__(self, every: int = 2) -> None:
+        self.every = every
+        self.period: int | None = None
 
     def ready(self) -> bool:
         """Whether there is something to rehearse."""
@@ -47,10 +48,10 @@ class Replay:
         """Whether a step rehearses: strictly one of `every`, once there is a past."""
         return self.ready() and step % self.every == self.every - 1
 
-    def before(self, step: int, model: Any) -> None:
+    def before(self, step: int, model: Mixture) -> None:
         """Called before every step."""
 
-    def before_growth(self, model: Any) -> None:
+    def before_growth(self, model: Mixture) -> None:
         """Called before a component is made."""
 
     def after(self, pictures: Tensor, shares: Tensor, draws: Draws) -> None:
@@ -64,12 +65,12 @@ class Replay:
         """For a checkpoint."""
         return {}
 
-    def remember(self, memory: dict[str, Any], model: Any) -> None:
+    def remember(self, memory: dict[str, Any], model: Mixture) -> None:
         """Go on from a checkpoint."""
 
 
 class Generative(Replay):
-    """Mixture generative replay: y ~ w, z ~ p(z | y), x = the mean of p(x | z), all of a frozen copy (CURL, section 3.5).
+    """Mixture generative replay: y ~ w, z ~ p(z | y), x the mean of p(x | z), all of a frozen copy (CURL, section 3.5).
 
     w is the share of all real samples so far that each component explained, in soft counts. The copy is a snapshot of
     prior and decoder, taken every `period` steps or, where that is None, whenever a component is about to be made;
@@ -77,15 +78,12 @@ class Generative(Replay):
 
     Args:
         components: N.
-        finish: what the decoder gives, (B, I), to pictures, (B, I).
-        period: as above.
+        finish: what the decoder gives to pictures.
         every: one step of so many rehearses.
     """
 
-    def __init__(
-        self, components: int, finish: Callable[[Tensor], Tensor], period: int | None = None, every: int = 2
-    ) -> None:
-        super().__init__(period, every)
+    def __init__(self, components: int, finish: Finish, every: int = 2) -> None:
+        super().__init__(every)
         self.finish = finish
         self.recent, self.total = torch.zeros(2, components, dtype=torch.float64)
         self.snapshot: dict[str, Tensor] = {}
@@ -95,18 +93,18 @@ class Generative(Replay):
         """Whether a snapshot was taken."""
         return self.decoder is not None
 
-    def before(self, step: int, model: Any) -> None:
+    def before(self, step: int, model: Mixture) -> None:
         """Take the snapshot that is due at fixed times."""
         if self.period is not None and step > 0 and step % self.period == 0:
             self.take(model)
 
-    def before_growth(self, model: Any) -> None:
+    def before_growth(self, model: Mixture) -> None:
         """Take the snapshot that comes with a component."""
         if self.period is None:
             self.take(model)
 
     @torch.no_grad()
-    def take(self, model: Any) -> None:
+    def take(self, model: Mixture) -> None:
         """Freeze the generator as it is now."""
         self.total, self.recent = self.total + self.recent, torch.zeros_like(self.recent)
         weights = self.total.clamp(min=1e-12)[: int(model.active)]
@@ -136,11 +134,13 @@ class Generative(Replay):
         decoder = self.decoder.state_dict() if self.ready() else {}
         return {"recent": self.recent, "total": self.total, "snapshot": self.snapshot, "decoder": decoder}
 
-    def remember(self, memory: dict[str, Any], model: Any) -> None:
+    def remember(self, memory: dict[str, Any], model: Mixture) -> None:
         """Go on from a checkpoint."""
         device = next(model.decoder.parameters()).device
         self.recent, self.total = memory["recent"], memory["total"]
-        self.snapshot = {name: each.to(device) if name != "weights" else each for name, each in memory["snapshot"].items()}
+        self.snapshot = {
+            name: each.to(device) if name != "weights" else each for name, each in memory["snapshot"].items()
+        }
         if memory["decoder"]:
             self.decoder = copy.deepcopy(model.decoder).requires_grad_(False).eval()
             self.decoder.load_state_dict(memory["decoder"])
@@ -150,13 +150,12 @@ class Reservoir(Replay):
     """Real samples, each of the past as likely to be kept as any other: what generated ones are compared with. Ours.
 
     Args:
-        period: steps before rehearsal begins, or None for as soon as the reservoir is full.
-        every: one step of so many rehearses.
+        every: one step of so many rehearses, once the first period is over.
         size: samples that are kept.
     """
 
-    def __init__(self, period: int | None = None, every: int = 2, size: int = RESERVOIR) -> None:
-        super().__init__(period, every)
+    def __init__(self, every: int = 2, size: int = RESERVOIR) -> None:
+        super().__init__(every)
         self.size, self.seen, self.begun = size, 0, False
         self.kept: Tensor | None = None
 
@@ -164,9 +163,9 @@ class Reservoir(Replay):
         """Whether the first period is over."""
         return self.begun and self.kept is not None
 
-    def before(self, step: int, model: Any) -> None:
+    def before(self, step: int, model: Mixture) -> None:
         """Begin when the first period is over."""
-        self.begun = self.begun or step >= (self.size if self.period is None else self.period)
+        self.begun = self.begun or step >= (self.period or 0)
 
     def after(self, pictures: Tensor, shares: Tensor, draws: Draws) -> None:
         """Keep each with the chance that makes all of the past alike (Vitter's algorithm R)."""
@@ -193,8 +192,17 @@ class Reservoir(Replay):
         """The reservoir."""
         return {"seen": self.seen, "begun": self.begun, "kept": self.kept}
 
-    def remember(self, memory: dict[str, Any], model: Any) -> None:
+    def remember(self, memory: dict[str, Any], model: Mixture) -> None:
         """Go on from a checkpoint."""
         device = next(model.decoder.parameters()).device
         self.seen, self.begun = memory["seen"], memory["begun"]
         self.kept = None if memory["kept"] is None else memory["kept"].to(device)
+
+
+REPLAYS: dict[str, Callable[[int, Finish, int], Replay]] = {
+    "none": lambda components, finish, every: Replay(every),
+    "fixed": Generative,
+    "dynamic": Generative,
+    "reservoir": lambda components, finish, every: Reservoir(every),
+}
+"""Name to (components, finish, every) -> replay."""

@@ -93,8 +93,8 @@ def _backbone(name: str, image_size: int) -> nn.Module:
         return _without_classifier(network, name)
     near = get_close_matches(model, timm.list_models(), 3) or ["resnet18", "resnet50", "vit_tiny_patch16_224"]
     raise UserError(
-        f"no encoder is called {name!r}; take small_resnet, {', '.join([*WIDTHS, *DENSE])}, or a timm or torchvision model, such "
-        f"as {', '.join(near)}."
+        f"no encoder is called {name!r}; take small_resnet, {', '.join([*WIDTHS, *DENSE])}, or a timm or torchvision "
+        f"model, such as {', '.join(near)}."
     )
 
 

@@ -49,7 +49,7 @@ class Single(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         """(B, K, D) to (B, K, I): one product of B K rows a layer."""
         out: Tensor = self.layers(latents.flatten(0, 1))
-        return out.unflatten(0, latents.shape[:2])
+        return out.reshape(*latents.shape[:2], -1)
 
     def of(self, latents: Tensor, component: Tensor) -> Tensor:
         """(B, D) to (B, I)."""
@@ -84,7 +84,7 @@ class Multi(nn.Module):
     def of(self, latents: Tensor, component: Tensor) -> Tensor:
         """(B, D) to (B, I), the samples of each component together."""
         out = latents.new_empty(len(latents), self.weights[-1].shape[2])
-        for each in component.unique().tolist():
+        for each in sorted(set(component.tolist())):
             rows = component == each
             out[rows] = self._through(latents[rows][None], slice(each, each + 1))[0]
         return out
@@ -134,14 +134,14 @@ class Deconv(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, K, D) to (B, K, I)."""
-        return self._maps(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+        return self._maps(latents.flatten(0, 1)).reshape(*latents.shape[:2], -1)
 
     def of(self, latents: Tensor, component: Tensor) -> Tensor:
         """(B, D) to (B, I)."""
         return self._maps(latents)
 
     def _maps(self, rows: Tensor) -> Tensor:
-        maps = self.dense(rows).unflatten(1, self.first)
+        maps = self.dense(rows).reshape(-1, *self.first)
         for up, side in zip(self.ups, self.sides[1:], strict=True):
             maps = centred(up(maps), side).relu()
         pixels: Tensor = self.last(maps)

@@ -44,7 +44,7 @@ class Posterior(nn.Module):
     def latents(self, hidden: Tensor, active: int) -> tuple[Tensor, Tensor]:
         """h (B, E) to the mean and the variance of every active component, (B, K, D) each, in one product."""
         weight = self.weight[:active].flatten(0, 1)  # (K 2D, E)
-        both = linear(hidden, weight, self.bias[:active].flatten()).unflatten(1, (active, 2, self.latent))
+        both = linear(hidden, weight, self.bias[:active].flatten()).reshape(-1, active, 2, self.latent)
         return both[:, :, 0], variance_of(both[:, :, 1])
 
     @torch.no_grad()
