@@ -124,8 +124,24 @@ class CURL(nn.Module):
         self.register_buffer("key", torch.randint(2**62, ()))
         self.labels: Tensor | None = None
         self.at, self.drawn, self.classes = 0, 0, 0
+        self.learnt, self.rehearsed = 0, False
         self.births: list[dict[str, Any]] = []
         self.last: tuple[Terms, Tensor] | None = None
+
+    @classmethod
+    def endless(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments for a stream without an end, which has no periods to take snapshots by.
+
+        Raises:
+            UserError: fixed snapshots without their time, or labels.
+        """
+        if arguments.get("supervised"):
+            raise UserError("a stream without an end brings no labels; leave out --supervised.")
+        if "snapshot_every" in arguments and arguments["snapshot_every"] is not None:
+            return arguments
+        if arguments.get("replay") == "fixed":
+            raise UserError("--replay fixed needs --snapshot-every on a stream without an end; give it, or dynamic.")
+        return {"replay": "dynamic"} | arguments
 
     # --- the model --------------------------------------------------------------------------------------------------
 
@@ -223,8 +239,10 @@ class CURL(nn.Module):
     def step(self, batch: Batch, update: Update) -> Tensor:
         """Rehearse where that is due, else learn the batch, and grow where it was too strange."""
         self.replay.before(self.at, self.mixture)
-        if self.replay.due(self.at):
+        self.rehearsed = self.replay.due(self.at)
+        if self.rehearsed:
             return self._rehearse(len(batch.index), update)
+        self.learnt += 1
         if self.labels is not None:
             return self._learn_labelled(batch, update)
         pictures = self.pictures(batch.views)
@@ -288,14 +306,19 @@ class CURL(nn.Module):
     def memory(self) -> dict[str, Any]:
         """What the stream has left behind beside the weights."""
         growth = {} if self.growth is None else self.growth.memory()
-        return {"growth": growth, "replay": self.replay.memory(), "births": self.births}
+        return {"growth": growth, "replay": self.replay.memory(), "births": self.births, "learnt": self.learnt}
 
     def remember(self, memory: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         if self.growth is not None:
             self.growth.remember(memory["growth"], self.key.device)
         self.replay.remember(memory["replay"], self.mixture)
-        self.births = memory["births"]
+        self.births, self.learnt = memory["births"], memory["learnt"]
+
+    def shares(self) -> Tensor:
+        """The share of all real samples so far that each active component explained, (K,), where replay counts them."""
+        counts = self.replay.counts()[: int(self.mixture.active)]
+        return counts / counts.sum().clamp(min=1e-12)
 
     def figures(self) -> dict[str, float]:
         """Of the last batch of real data: components, the bound and its parts in nats, the share of poor samples."""

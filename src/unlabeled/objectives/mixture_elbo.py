@@ -10,6 +10,11 @@ from torch.nn.functional import cross_entropy, log_softmax, softplus
 from unlabeled.distributed import gather
 
 
+def wide(*tensors: Tensor) -> list[Tensor]:
+    """Half precision made float32; others as they are."""
+    return [each.float() if each.dtype in (torch.float16, torch.bfloat16) else each for each in tensors]
+
+
 class _Bernoulli(torch.autograd.Function):
     """Keeps the logits alone, and forms the gradient x - sigmoid(l) in one pass."""
 
@@ -35,6 +40,7 @@ def bernoulli_log_likelihood(logits: Tensor, pixels: Tensor) -> Tensor:
     Returns:
         (B, K).
     """
+    (logits,) = wide(logits)
     found: Tensor = _Bernoulli.apply(logits, pixels.to(logits.dtype))
     return found
 
@@ -52,6 +58,7 @@ def gaussian_log_likelihood(means: Tensor, pixels: Tensor, deviation: float) -> 
     Returns:
         (B, K).
     """
+    means, pixels = wide(means, pixels)
     squared = (pixels[:, None] - means).square().sum(2)
     return -squared / (2 * deviation**2) - pixels.shape[1] * math.log(deviation * math.sqrt(2 * math.pi))
 
@@ -67,6 +74,7 @@ def gaussian_kl(mean: Tensor, variance: Tensor, prior_mean: Tensor, prior_varian
         prior_mean: M, which broadcasts to (..., D).
         prior_variance: V above 0, likewise.
     """
+    mean, variance, prior_mean, prior_variance = wide(mean, variance, prior_mean, prior_variance)
     ratio = variance / prior_variance
     return 0.5 * (ratio + (mean - prior_mean).square() / prior_variance - 1 - ratio.log()).sum(-1)
 
@@ -102,6 +110,7 @@ def mixture_elbo(log_likelihood: Tensor, latent_kl: Tensor, logits: Tensor, over
             f"mixture_elbo takes three (B, K) of one shape, got {tuple(log_likelihood.shape)}, "
             f"{tuple(latent_kl.shape)} and {tuple(logits.shape)}"
         )
+    log_likelihood, latent_kl, logits = wide(log_likelihood, latent_kl, logits)
     shares = logits.softmax(1)
     kl = categorical_kl(gather(shares).mean(0, keepdim=True).log()) if over_batch else categorical_kl(logits)
     return (shares * (log_likelihood - latent_kl)).sum(1) - kl
@@ -124,4 +133,5 @@ def component_elbo(log_likelihood: Tensor, latent_kl: Tensor, logits: Tensor, co
     """
     if not bool(((component >= 0) & (component < logits.shape[1])).all()):
         raise ValueError(f"a component is from 0 to {logits.shape[1] - 1}, got {component.tolist()}")
+    log_likelihood, latent_kl, logits = wide(log_likelihood, latent_kl, logits)
     return log_likelihood - latent_kl - cross_entropy(logits, component, reduction="none")

@@ -173,25 +173,32 @@ class Session:
     def _encoder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
         """The weights to keep, how to build what they fill, and the weights of the projector where there is one."""
         method, settings = self.loop.method, self.settings
-        represents = isinstance(method, Represents)
-        description = {
-            "modality": self.modality,
-            "method": settings.method,
-            "represents": represents,
-            "encoder": settings.encoder,
-            "image_size": settings.image_size,
-            "form": self.form,
-            "network": settings.network,
-            "projector_layers": 0,
-            "step": self.loop.done,
-        }
-        if represents:
-            return weights_of(method), plain_values(description), None
+        description = described(method, settings, self.modality, self.form, self.loop.done)
+        if description["represents"]:
+            return weights_of(method), description, None
         projector = getattr(method, "projector", None)
         if not isinstance(projector, nn.Sequential) or not len(projector):
-            return weights_of(method), plain_values(description), None
+            return weights_of(method), description, None
         description["projector_layers"] = len(projector)
-        return weights_of(method), plain_values(description), projector.state_dict()
+        return weights_of(method), description, projector.state_dict()
+
+
+def described(method: Method, settings: Settings, modality_name: str, form: Any, step: int) -> dict[str, Any]:
+    """How to build what a run's weights fill, for encoder.json."""
+    description: dict[str, Any] = plain_values(
+        {
+            "modality": modality_name,
+            "method": settings.method,
+            "represents": isinstance(method, Represents),
+            "encoder": settings.encoder,
+            "image_size": settings.image_size,
+            "form": form,
+            "network": settings.network,
+            "projector_layers": 0,
+            "step": step,
+        }
+    )
+    return description
 
 
 def form_of(kind: Modality, settings: Settings, samples: Any) -> Any:

@@ -27,18 +27,24 @@ class Draws(Protocol):
 
 
 class Replay:
-    """No rehearsal; what every kind of it answers.
+    """No rehearsal, but for the counts of what each component explained, which every kind keeps.
 
     Args:
+        components: N.
         every: one step of so many rehearses, at least 2.
 
     Attributes:
         period: steps between snapshots, where they come at fixed times; else None.
     """
 
-    def __init__(self, every: int = 2) -> None:
+    def __init__(self, components: int, every: int = 2) -> None:
         self.every = every
         self.period: int | None = None
+        self.recent, self.total = torch.zeros(2, components, dtype=torch.float64)
+
+    def counts(self) -> Tensor:
+        """Real samples that each component explained so far, in soft counts, (N,)."""
+        return self.total + self.recent
 
     def ready(self) -> bool:
         """Whether there is something to rehearse."""
@@ -55,7 +61,9 @@ class Replay:
         """Called before a component is made."""
 
     def after(self, pictures: Tensor, shares: Tensor, draws: Draws) -> None:
-        """Take in a step on real data: this process's (B, C, S, S) and q(y | x) (B, K)."""
+        """Take in a step on real data: this process's (B, C, S, S) and q(y | x) (B, K); counts are over all."""
+        counts = torch.stack(collect_rows(shares.detach().double().sum(0, keepdim=True).cpu())).sum(0)[0]
+        self.recent[: len(counts)] += counts
 
     def batch(self, count: int, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """`count` pictures for this process, flat (B, I), and the component that each was drawn from, where known."""
@@ -63,10 +71,11 @@ class Replay:
 
     def memory(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {}
+        return {"recent": self.recent, "total": self.total}
 
     def remember(self, memory: dict[str, Any], model: Mixture) -> None:
         """Go on from a checkpoint."""
+        self.recent, self.total = memory["recent"], memory["total"]
 
 
 class Generative(Replay):
@@ -83,9 +92,8 @@ class Generative(Replay):
     """
 
     def __init__(self, components: int, finish: Finish, every: int = 2) -> None:
-        super().__init__(every)
+        super().__init__(components, every)
         self.finish = finish
-        self.recent, self.total = torch.zeros(2, components, dtype=torch.float64)
         self.snapshot: dict[str, Tensor] = {}
         self.decoder: Any = None
 
@@ -112,11 +120,6 @@ class Generative(Replay):
         self.snapshot = {"weights": weights / weights.sum(), "mean": mean.clone(), "variance": variance.clone()}
         self.decoder = copy.deepcopy(model.decoder).requires_grad_(False).eval()
 
-    def after(self, pictures: Tensor, shares: Tensor, draws: Draws) -> None:
-        """Count how much each component explained, over all processes."""
-        counts = torch.stack(collect_rows(shares.detach().double().sum(0, keepdim=True).cpu())).sum(0)[0]
-        self.recent[: len(counts)] += counts
-
     @torch.no_grad()
     def batch(self, count: int, draws: Draws) -> tuple[Tensor, Tensor]:
         """Pictures that the frozen copy generates, and their components."""
@@ -132,12 +135,12 @@ class Generative(Replay):
     def memory(self) -> dict[str, Any]:
         """Counts, and the snapshot whole."""
         decoder = self.decoder.state_dict() if self.ready() else {}
-        return {"recent": self.recent, "total": self.total, "snapshot": self.snapshot, "decoder": decoder}
+        return super().memory() | {"snapshot": self.snapshot, "decoder": decoder}
 
     def remember(self, memory: dict[str, Any], model: Mixture) -> None:
         """Go on from a checkpoint."""
+        super().remember(memory, model)
         device = next(model.decoder.parameters()).device
-        self.recent, self.total = memory["recent"], memory["total"]
         self.snapshot = {
             name: each.to(device) if name != "weights" else each for name, each in memory["snapshot"].items()
         }
@@ -150,12 +153,13 @@ class Reservoir(Replay):
     """Real samples, each of the past as likely to be kept as any other: what generated ones are compared with. Ours.
 
     Args:
+        components: N.
         every: one step of so many rehearses, once the first period is over.
         size: samples that are kept.
     """
 
-    def __init__(self, every: int = 2, size: int = RESERVOIR) -> None:
-        super().__init__(every)
+    def __init__(self, components: int, every: int = 2, size: int = RESERVOIR) -> None:
+        super().__init__(components, every)
         self.size, self.seen, self.begun = size, 0, False
         self.kept: Tensor | None = None
 
@@ -169,6 +173,7 @@ class Reservoir(Replay):
 
     def after(self, pictures: Tensor, shares: Tensor, draws: Draws) -> None:
         """Keep each with the chance that makes all of the past alike (Vitter's algorithm R)."""
+        super().after(pictures, shares, draws)
         rows = torch.cat(collect_rows(pictures.detach()))
         if self.kept is None:
             self.kept = rows.new_zeros(0, *rows.shape[1:])
@@ -190,19 +195,20 @@ class Reservoir(Replay):
 
     def memory(self) -> dict[str, Any]:
         """The reservoir."""
-        return {"seen": self.seen, "begun": self.begun, "kept": self.kept}
+        return super().memory() | {"seen": self.seen, "begun": self.begun, "kept": self.kept}
 
     def remember(self, memory: dict[str, Any], model: Mixture) -> None:
         """Go on from a checkpoint."""
+        super().remember(memory, model)
         device = next(model.decoder.parameters()).device
         self.seen, self.begun = memory["seen"], memory["begun"]
         self.kept = None if memory["kept"] is None else memory["kept"].to(device)
 
 
 REPLAYS: dict[str, Callable[[int, Finish, int], Replay]] = {
-    "none": lambda components, finish, every: Replay(every),
+    "none": lambda components, finish, every: Replay(components, every),
     "fixed": Generative,
     "dynamic": Generative,
-    "reservoir": lambda components, finish, every: Reservoir(every),
+    "reservoir": lambda components, finish, every: Reservoir(components, every),
 }
 """Name to (components, finish, every) -> replay."""

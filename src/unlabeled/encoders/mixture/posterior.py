@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
 from unlabeled.encoders.images.dense import cut_normal
+from unlabeled.objectives.mixture_elbo import wide
 
 LEAST = 1e-6
 """Of a variance: softplus underflows to 0 in float32 below -100."""
@@ -12,7 +13,7 @@ LEAST = 1e-6
 
 def variance_of(raw: Tensor) -> Tensor:
     """softplus(s), the VARIANCE (and not the deviation), at least `LEAST`."""
-    return softplus(raw).clamp_min(LEAST)
+    return softplus(*wide(raw)).clamp_min(LEAST)
 
 
 class Posterior(nn.Module):
