@@ -14,7 +14,7 @@ def learner(
     *,
     out: str | PathLike[str],
     image_size: int | None = None,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     encoder: str | None = None,
     seed: int = 0,
     precision: str = "32-true",
@@ -37,7 +37,7 @@ def learner(
         method: one that can: curl.
         out: the run folder to make, or with `resume` the one to go on with.
         image_size: side of the pictures as the network sees them; they are cut and scaled to it.
-        batch_size: what most batches hold; others may hold more or fewer.
+        batch_size: what most batches hold, by default 100; others may hold more or fewer.
         encoder: its name, by default the method's.
         seed: of everything drawn by chance.
         precision: of the arithmetic.
@@ -56,8 +56,9 @@ def learner(
 
     if image_size is None and not resume:
         raise UserError("a learner needs image_size, the side of the pictures in pixels, for it has seen none yet.")
+    usual = Settings.batch_size if resume else 100  # the first says nothing of the run that goes on
     asked = Settings(
-        method=method, data=MEMORY, batch_size=batch_size, image_size=image_size, encoder=encoder, seed=seed,
+        method=method, data=MEMORY, batch_size=batch_size or usual, image_size=image_size, encoder=encoder, seed=seed,
         precision=precision, network=network or {}, arguments=arguments,
     )  # fmt: skip
     settings, found = endless(asked, out, resume)
