@@ -15,6 +15,8 @@ BITS = math.log2(math.e)
 """Exponentials are powers of two here, which torch forms in a third of the time."""
 BLOCK = 2**20
 """Bytes of the block on which one thread makes all its steps: what the cache of a core holds."""
+FEW = 8
+"""Blocks whose sums are added up before they are in float64."""
 RANGE = 40.0
 """Bits by which the bias may differ from that in the kernel: float32 has 126 below 1, so that 86 are left."""
 LOST = 1e-20
@@ -138,10 +140,10 @@ class Shares:
     def _run(self, piece: Tensor, kernel: Tensor | None, weight: Tensor | None, factor: Tensor, run: slice) -> Tensor:
         """E'(w / E u) of a run of a piece's rows, (K,) float64."""
         sums = torch.zeros(self.width, dtype=torch.float64, device=factor.device)
-        product = torch.empty_like(factor)
+        few = torch.zeros_like(factor)  # the sums of some blocks, in the type of the arithmetic
         offset = None if self.offset is None else self.offset.to(factor)
         room = buffer(run, piece) if kernel is None else kernel
-        for part in blocks(run, piece):
+        for number, part in enumerate(blocks(run, piece), 1):
             block = room[: part.stop - part.start] if kernel is None else kernel[part]
             if kernel is None or not self.formed:
                 rows = certain(piece[part]) if self.infinite else piece[part]
@@ -149,8 +151,11 @@ class Shares:
             share = torch.mv(block, factor).reciprocal_()
             if weight is not None:
                 share.mul_(weight[part])
-            sums += torch.mv(block.T, share, out=product)
-        return sums
+            few.addmv_(block.T, share)
+            if number % FEW == 0:
+                sums += few
+                few.zero_()
+        return sums + few
 
     def _place(self, number: int, piece: Tensor) -> Tensor | None:
         """Where the kernel of a piece is kept, None where memory for it is not left."""
