@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
-from unlabeled.encoders.temporal_graphs import NodeTable, SelfAttention, node_rows, snapshot_graph
+from unlabeled.encoders.temporal_graphs import Attention, NodeTable, SelfAttention, node_rows, snapshot_graph
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention, gathered, link_softmax
 from unlabeled.encoders.temporal_graphs.temporal import TemporalAttention
 
@@ -20,7 +20,7 @@ def small(**options: Any) -> SelfAttention:
     settings: dict[str, Any] = {
         "structural_widths": (12, 8), "structural_heads": (4, 2), "temporal_widths": (8,), "temporal_heads": (4,),
     }  # fmt: skip
-    module = SelfAttention(18, 14, **(settings | options)).double().eval()
+    module = SelfAttention(18, 14, Attention(**(settings | options))).double().eval()
     for name, parameter in module.named_parameters():
         if "bias" in name:
             torch.nn.init.normal_(parameter)  # zero at first, so that a lost bias would not be seen
@@ -98,6 +98,24 @@ def test_the_sparse_pass_is_the_dense_equation(weight: Any) -> None:
     found = array(module(module.graph_of(snapshots)))
     expected = dense(module, snapshots, weight == "gcn")
     np.testing.assert_allclose(found, expected, atol=1e-6)  # link weights are kept in float32
+
+
+def test_residuals_go_around_every_attention() -> None:
+    module, snapshots = small(residual=True), southern_women()
+    graph = module.graph_of(snapshots)
+    rows = torch.eye(18, dtype=torch.float64)[graph.node]
+    for layer in module.structural:
+        skip, layer.skip = layer.skip, None
+        before_elu = torch.where((plain := layer(rows, graph)) > 0, plain, plain.clamp(min=-1 + 1e-12).log1p())
+        rows = torch.nn.functional.elu(before_elu + rows @ skip.weight.T)
+        layer.skip = skip
+    torch.testing.assert_close(module.hidden(graph), rows)
+    hidden = module.history(graph) + module.positions
+    last = module.temporal[0]
+    last.residual = False
+    expected = last(hidden) + hidden
+    last.residual = True
+    torch.testing.assert_close(module(graph), expected)
 
 
 def test_what_is_later_changes_nothing_before() -> None:

@@ -9,11 +9,12 @@ import networkx
 import numpy as np
 import pytest
 from scipy.stats import chisquare
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.evaluation.link_prediction import examples as module
-from unlabeled.evaluation.link_prediction.classifier import Question, products
+from unlabeled.evaluation.link_prediction.classifier import Question, fitted_scores, products
 from unlabeled.evaluation.link_prediction.examples import examples, splits, unlinked
 from unlabeled.evaluation.link_prediction.kept import kept_or_made
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
@@ -113,6 +114,18 @@ def test_splits_share_out_everything() -> None:
             assert given.linked[places].mean() == pytest.approx(0.5, abs=0.05)
             assert len(places) / len(given.pairs) == pytest.approx(share, abs=0.05)
     assert not np.array_equal(parts[0].test, parts[1].test)
+
+
+@pytest.mark.parametrize(("learnt", "width", "scale"), [(40, 60, 1.0), (60, 40, 4.0), (300, 5, 0.01), (30, 60, 20.0)])
+def test_the_classifier_is_liblinear(learnt: int, width: int, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    linked = rng.random(learnt + 50) < 0.3
+    features = scale * (rng.normal(size=(learnt + 50, width)) + 0.5 * linked[:, None]).astype(np.float32)
+    train, places = np.arange(learnt), learnt + np.arange(50)
+    model = LogisticRegression(solver="liblinear", tol=1e-10, max_iter=100_000)
+    expected = model.fit(features[train].astype(np.float64), linked[train]).decision_function(features[places])
+    found = fitted_scores(features, linked, train, places)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
 def test_simple_scores_are_those_of_networkx() -> None:

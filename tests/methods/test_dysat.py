@@ -10,7 +10,7 @@ import torch
 
 from unlabeled import chance
 from unlabeled.data.temporal_graphs import open_snapshots, southern_women
-from unlabeled.encoders.temporal_graphs import NodeTable, SelfAttention
+from unlabeled.encoders.temporal_graphs import Attention, NodeTable, SelfAttention
 from unlabeled.methods import dysat as module
 from unlabeled.methods.dysat import DySAT
 from unlabeled.training.method import Batch
@@ -20,7 +20,7 @@ def prepared(encoder: Any = None, **options: Any) -> DySAT:
     samples = southern_women()
     chance.seed_torch(0, chance.INITIALISATION)
     small = {"structural_widths": (8,), "structural_heads": (2,), "temporal_widths": (8,), "temporal_heads": (2,)}
-    encoder = encoder or SelfAttention(18, 14, structural_dropout=0.0, temporal_dropout=0.0, **small)  # type: ignore[arg-type]
+    encoder = encoder or SelfAttention(18, 14, Attention(structural_dropout=0.0, temporal_dropout=0.0, **small))  # type: ignore[arg-type]
     method = DySAT(encoder, **{"num_walks": 3, "walk_length": 8, "context_size": 3} | options)
     method.prepare(samples)
     return method
