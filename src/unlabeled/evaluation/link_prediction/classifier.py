@@ -1,11 +1,17 @@
 """From embeddings of nodes to scores of pairs: logistic regression on products."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from unlabeled.evaluation.link_prediction.examples import Examples, Split
 from unlabeled.metrics.auc import auc
+
+PairFeatures = Literal["product", "dot", "scores"]
+
+KINDS: tuple[PairFeatures, ...] = get_args(PairFeatures)
+"""All of them: one training serves each."""
 
 NEWTON = 50
 """Steps of Newton's method, at most; it takes about six."""
@@ -17,6 +23,21 @@ def products(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """The Hadamard product of the two ends of each pair, (M, F)."""
     out: np.ndarray = embeddings[pairs[:, 0]] * embeddings[pairs[:, 1]]
     return out
+
+
+def pair_features(kind: PairFeatures, embeddings: np.ndarray, pairs: np.ndarray, simple: np.ndarray) -> np.ndarray:
+    """What the classifier sees of pairs, (M, ...).
+
+    Args:
+        kind: product: the Hadamard product (the protocol's); dot: its sum beside it, which few examples do not have to
+            learn entry by entry; scores: the logarithms of 1 plus the simple scores beside both.
+        embeddings: of all nodes, (N, F).
+        pairs: int64 (M, 2).
+        simple: the simple scores of the pairs, (M, S), at least 0.
+    """
+    product = products(embeddings, pairs)
+    beside = [] if kind == "product" else [product.sum(1, keepdims=True)]
+    return np.concatenate([product, *beside, *([np.log1p(simple)] if kind == "scores" else [])], 1)
 
 
 def fitted_scores(features: np.ndarray, linked: np.ndarray, train: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -68,12 +89,18 @@ class Question:
         examples: pairs.
         validation: int64, places.
         splits: of the rest.
+        simple: the simple scores of the pairs, (M,) each.
     """
 
     name: str
     examples: Examples
     validation: np.ndarray
     splits: list[Split]
+    simple: dict[str, np.ndarray]
+
+    def features(self, kind: PairFeatures, embeddings: np.ndarray) -> np.ndarray:
+        """What the classifier sees of the examples."""
+        return pair_features(kind, embeddings, self.examples.pairs, np.stack(list(self.simple.values()), 1))
 
     def validate(self, features: np.ndarray) -> float:
         """AUC on the validation examples of a classifier that learns from the first split."""
