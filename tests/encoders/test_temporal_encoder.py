@@ -127,6 +127,17 @@ def test_what_is_later_changes_nothing_before() -> None:
     assert torch.equal(one[:, :9], other[:, :9]) and not torch.equal(one[:, 9:], other[:, 9:])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temporal_widths": (8, 8), "temporal_heads": (4, 2)}, {"temporal": False}, {"attention_window": 2},
+     {"residual": True, "mask_unseen": True}],
+)  # fmt: skip
+def test_the_last_snapshot_alone_is_the_last_of_all(options: dict[str, Any]) -> None:
+    module = small(**options)
+    graph = module.graph_of(southern_women())
+    torch.testing.assert_close(module(graph, last=True), module(graph)[:, -1:])
+
+
 def test_renumbered_nodes_have_the_same_embeddings() -> None:
     module, whole = small(), southern_women()
     late = replace(whole, nodes=np.full_like(whole.nodes, 18))  # all seen from the start, so that any order is one
