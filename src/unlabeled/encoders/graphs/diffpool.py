@@ -116,7 +116,8 @@ class DiffPool(nn.Module):
                 uncertain = assignment.new_zeros(assignment.shape[:-1])
             else:
                 log_assignment = self.assign[number](x, links)
-                assignment, uncertain = log_assignment.exp(), penalties.entropy(log_assignment)
+                assignment = log_assignment.exp()
+                uncertain = penalties.entropy(assignment, log_assignment)
             if isinstance(links, SparseLinks):
                 x, links = self._pool_nodes(assignment, uncertain, rows, links, batch.edges, of)
             else:

@@ -1,11 +1,12 @@
 """One layer of message passing, in three forms, and stacks of such layers; on nodes and on clusters alike."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
 
 from unlabeled.encoders.graphs.links import Links
 
@@ -44,9 +45,11 @@ class Sage(nn.Module):
 
     def forward(self, x: Tensor, links: Links) -> Tensor:
         """(..., F) to (..., F')."""
-        near = links.sum(x)
-        if self.mean:
-            near = near / links.degree.clamp_min(1e-6)  # a node without links has a sum of 0
+        gathered = links.mean if self.mean else links.sum
+        if self.own and self.linear.out_features < x.shape[-1]:  # the sum commutes, and is of fewer features after W2
+            of_own, of_near = self.linear.weight.chunk(2, 1)
+            return linear(x, of_own, self.linear.bias) + gathered(linear(x, of_near))
+        near = gathered(x)
         found: Tensor = self.linear(torch.cat([x, near], -1) if self.own else near)
         return found
 
@@ -111,6 +114,30 @@ class RowNorm(nn.Module):
         return found
 
 
+class _UnitRows(torch.autograd.Function):
+    """x / |x|, in the few steps that it takes: of small graphs the number of steps is most of the time."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        lengths = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(1e-12)
+        found = rows / lengths
+        ctx.save_for_backward(found, lengths)
+        return found
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        found, lengths = ctx.saved_tensors
+        along = (gradient * found).sum(-1, keepdim=True)
+        return torch.addcmul(gradient, found, along, value=-1).div_(lengths)
+
+
+def unit_rows(rows: Tensor) -> Tensor:
+    """Rows brought to length 1, (..., F); a row of zeros stays one."""
+    found: Tensor = _UnitRows.apply(rows)
+    return found
+
+
 class Block(nn.Module):
     """Layers one after another, as the official code stacks them: convolution, length 1, ReLU, batch norm; the last
     has neither of the last two.
@@ -159,7 +186,7 @@ class Block(nn.Module):
         for number, layer in enumerate(self.layers):
             x = layer(self.dropout(x) if self.dropout.p else x, links)
             if self.unit:
-                x = normalize(x, dim=-1, eps=1e-12)
+                x = unit_rows(x)
             if number < len(self.norms):
                 x = self.norms[number](x.relu())
             found.append(x)

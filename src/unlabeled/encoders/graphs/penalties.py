@@ -130,6 +130,6 @@ def dense_cross_entropy(assignment: Tensor, weights: Tensor) -> Tensor:
     return -(linked * (p + EPSILON).log() + (1 - linked) * (1 - p + EPSILON).log()).sum((1, 2))
 
 
-def entropy(log_assignment: Tensor) -> Tensor:
-    """- sum_c S_c log S_c of each row, (..., C) to (...), of the logarithm, which is finite where S is rounded to 0."""
-    return -(log_assignment.exp() * log_assignment).sum(-1)
+def entropy(assignment: Tensor, log_assignment: Tensor) -> Tensor:
+    """- sum_c S_c log S_c of each row, (..., C) to (...); the logarithm is finite where S is rounded to 0."""
+    return -(assignment * log_assignment).sum(-1)
