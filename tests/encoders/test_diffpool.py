@@ -65,9 +65,9 @@ def dense(built: DiffPool, graph: Graph, diagonal: str = "as-is") -> tuple[Tenso
         if number == 0 and diagonal != "as-is":
             weight.fill_diagonal_(0 if diagonal == "ignore" else 1)
             target.fill_diagonal_(1 if diagonal == "one" else 0)
-        if built.link_loss == "frobenius":
+        if built.losses.link == "frobenius":
             total = total + ((target - inner).square() * weight).sum() / n**2
-        elif built.link_loss == "bce":
+        elif built.losses.link == "bce":
             p, t = inner.clamp(max=1), target.clamp(max=1)
             total = total - ((t * (p + 1e-7).log() + (1 - t) * (1 - p + 1e-7).log()) * weight).sum() / n**2
         total = total - (s * s.log()).sum(1).mean()

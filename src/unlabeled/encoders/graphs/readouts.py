@@ -1,6 +1,7 @@
 """Nodes of a graph to one vector: max, mean, sum, Set2Set, SortPool."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -9,11 +10,11 @@ from torch.autograd.function import once_differentiable
 
 from unlabeled.data.graphs.batch import Segments
 
-ReadoutName = Literal["max", "mean", "sum", "max-sum", "set2set", "sortpool"]
+ReadoutName = Literal["max", "mean", "sum", "max-sum", "max-mean-sum", "set2set", "sortpool"]
 
 
 class _SegmentMax(torch.autograd.Function):
-    """The gradient of torch's own scatter goes through steps with an index a number, ten times as slow as whole rows."""
+    """The gradient of torch's own scatter takes an index a number, and is many times as slow as whole rows."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, owner: Tensor, count: int) -> Tensor:
@@ -23,7 +24,7 @@ class _SegmentMax(torch.autograd.Function):
         return found
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         rows, owner, found = ctx.saved_tensors
         largest = (rows == found.index_select(0, owner)).to(gradient.dtype)
@@ -43,21 +44,22 @@ def segment_sum(rows: Tensor, owner: Tensor, count: int) -> Tensor:
 
 
 class Pooled(nn.Module):
-    """One of the readouts without weights.
+    """Readouts without weights, side by side.
 
     Args:
         width: F of the rows.
-        name: max, mean, sum, or max-sum (the official code's `num_aggs` 2: both side by side).
+        name: max, mean or sum, or several, such as max-sum (the official code's `num_aggs` 2).
     """
 
     def __init__(self, width: int, name: str) -> None:
         super().__init__()
-        self.width = 2 * width if name == "max-sum" else width
-        self.pool = _POOLS[name]
+        self.pools = [_POOLS[part] for part in name.split("-")]
+        self.width = len(self.pools) * width
 
     def forward(self, rows: Tensor, of: Segments) -> Tensor:
         """(n, F) to (B, width)."""
-        return self.pool(rows, of)
+        found = [pool(rows, of) for pool in self.pools]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
 
 
 def _max(rows: Tensor, of: Segments) -> Tensor:
@@ -76,9 +78,8 @@ _POOLS: dict[str, Callable[[Tensor, Segments], Tensor]] = {
     "max": _max,
     "mean": _mean,
     "sum": _sum,
-    "max-sum": lambda rows, of: torch.cat([_max(rows, of), _sum(rows, of)], 1),
 }
-"""(rows, of) -> (B, F) or wider."""
+"""(rows, of) -> (B, F)."""
 
 
 class Set2Set(nn.Module):
@@ -142,11 +143,12 @@ class SortPool(nn.Module):
         return found
 
 
+def _pooled(name: str, width: int, nodes: int) -> Pooled:
+    return Pooled(width, name)
+
+
 READOUTS: dict[str, Callable[[int, int], Any]] = {
-    "max": lambda width, nodes: Pooled(width, "max"),
-    "mean": lambda width, nodes: Pooled(width, "mean"),
-    "sum": lambda width, nodes: Pooled(width, "sum"),
-    "max-sum": lambda width, nodes: Pooled(width, "max-sum"),
+    **{name: partial(_pooled, name) for name in ("max", "mean", "sum", "max-sum", "max-mean-sum")},
     "set2set": lambda width, nodes: Set2Set(width),
     "sortpool": SortPool,
 }

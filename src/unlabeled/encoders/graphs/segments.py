@@ -19,7 +19,9 @@ class _Gathered(torch.autograd.Function):
         ctx.ends = ends
         out = left.new_empty(len(ends) - 1, left.shape[1], right.shape[1])
         counts = _counts(ends)
-        for one, other, found in zip(left.T.split(counts, 1), right.split(counts), out.unbind(), strict=True):
+        for one, other, found in zip(
+            left.T.split_with_sizes(counts, 1), right.split_with_sizes(counts), out.unbind(), strict=True
+        ):
             torch.mm(one, other, out=found)
         return out
 
@@ -47,13 +49,15 @@ class _Spread(torch.autograd.Function):
 
 def _spread(left: Tensor, right: Tensor, ends: tuple[int, ...]) -> Tensor:
     out, counts = left.new_empty(len(left), right.shape[2]), _counts(ends)
-    for one, other, found in zip(left.split(counts), right.unbind(), out.split(counts), strict=True):
+    for one, other, found in zip(
+        left.split_with_sizes(counts), right.unbind(), out.split_with_sizes(counts), strict=True
+    ):
         torch.mm(one, other, out=found)
     return out
 
 
 def _counts(ends: tuple[int, ...]) -> list[int]:
-    """Rows of each graph: cut by one call and not one by one, for of small graphs cutting would take most of the time."""
+    """Rows of each graph: cut by one call, for of small graphs cutting one by one would take most of the time."""
     return [end - start for start, end in itertools.pairwise(ends)]
 
 
