@@ -17,7 +17,7 @@ from timing import interleaved, table
 from unlabeled import chance
 from unlabeled.data.temporal_graphs import Events, open_snapshots, read_events, southern_women
 from unlabeled.data.temporal_graphs.snapshots import Snapshots, snapshots_of
-from unlabeled.encoders.temporal_graphs import SelfAttention
+from unlabeled.encoders.temporal_graphs import Attention, SelfAttention
 from unlabeled.methods.dysat import DySAT
 from unlabeled.training.method import Batch
 
@@ -60,7 +60,7 @@ def made(links: int, snapshots: int = 8, seed: int = 0) -> Snapshots:
 
 def prepared(samples: Snapshots, **options: Any) -> DySAT:
     torch.manual_seed(0)
-    encoder = SelfAttention(len(samples), samples.count, structural_dropout=0.0, temporal_dropout=0.0)
+    encoder = SelfAttention(len(samples), samples.count, Attention(structural_dropout=0.0, temporal_dropout=0.0))
     method = DySAT(encoder, **options)
     chance.seed_torch(0, chance.INITIALISATION)
     method.prepare(samples)

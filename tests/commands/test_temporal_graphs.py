@@ -162,6 +162,10 @@ def test_links_are_predicted_and_finished_steps_kept(
         found.baselines
     )
     assert found.value == pytest.approx(np.mean([step["auc"] for step in found.steps]))
+    assert found.validation == pytest.approx(np.mean([step["validation"] for step in found.steps]))
+    richer: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask, features="scores")
+    assert made == [10, 11] and richer.features == "scores"  # of the same trainings
+    assert richer.value != found.value and richer.baselines.keys() == found.baselines.keys()
     assert 0 <= found.micro_auc <= 1 and 0 <= found.average_precision <= 1
     page = Path(unlabeled.report(tmp_path / "run").report).read_text(encoding="utf-8")
     assert "macro auc" in page and "degree product" in page

@@ -9,11 +9,12 @@ import networkx
 import numpy as np
 import pytest
 from scipy.stats import chisquare
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.evaluation.link_prediction import examples as module
-from unlabeled.evaluation.link_prediction.classifier import Question, products
+from unlabeled.evaluation.link_prediction.classifier import Question, fitted_scores, pair_features, products
 from unlabeled.evaluation.link_prediction.examples import examples, splits, unlinked
 from unlabeled.evaluation.link_prediction.kept import kept_or_made
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
@@ -115,6 +116,28 @@ def test_splits_share_out_everything() -> None:
     assert not np.array_equal(parts[0].test, parts[1].test)
 
 
+@pytest.mark.parametrize(("learnt", "width", "scale"), [(40, 60, 1.0), (60, 40, 4.0), (300, 5, 0.01), (30, 60, 20.0)])
+def test_the_classifier_is_liblinear(learnt: int, width: int, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    linked = rng.random(learnt + 50) < 0.3
+    features = scale * (rng.normal(size=(learnt + 50, width)) + 0.5 * linked[:, None]).astype(np.float32)
+    train, places = np.arange(learnt), learnt + np.arange(50)
+    model = LogisticRegression(solver="liblinear", tol=1e-10, max_iter=100_000)
+    expected = model.fit(features[train].astype(np.float64), linked[train]).decision_function(features[places])
+    found = fitted_scores(features, linked, train, places)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_what_the_classifier_sees_of_a_pair() -> None:
+    rows, pairs = generator().standard_normal((18, 4)), np.array([[0, 3], [5, 5]])
+    simple = np.array([[0.0, 2.0], [1.0, 0.5]])
+    product = rows[pairs[:, 0]] * rows[pairs[:, 1]]
+    dot = [[rows[0] @ rows[3]], [rows[5] @ rows[5]]]
+    for kind, expected in {"product": [], "dot": [dot], "scores": [dot, np.log(1 + simple)]}.items():
+        found = pair_features(kind, rows, pairs, simple)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, np.concatenate([product, *expected], 1))
+
+
 def test_simple_scores_are_those_of_networkx() -> None:
     known = with_self_links().prefix(9)
     graph = networkx.Graph()
@@ -173,7 +196,10 @@ def test_the_best_epoch_on_the_validation_links_is_kept() -> None:
         epoch(2, informed(question), 2.0),
         epoch(3, noise[1], 1.0),
     ]
-    picked = {select: chosen([question], told, select)[0]["next"].number for select in ("validation", "loss", "last")}
+    picked = {
+        select: chosen([question], told, select)[0]["next", "product"].number
+        for select in ("validation", "loss", "last")
+    }
     assert picked == {"validation": 2, "loss": 3, "last": 3}  # epoch 0 is untrained and never chosen
     assert chosen([question], told, "last")[1].number == 0
 
@@ -192,8 +218,10 @@ def test_a_step_tells_every_way_to_score_the_same_pairs() -> None:
     np.testing.assert_array_equal(
         answer.scores["interactions"][0], simple_scores(known, question.examples.pairs)["interactions"][split.test]
     )
-    trained, random = (figures([answer], way).macro_auc for way in ("trained", "random_encoder"))
-    assert trained > 0.8 > random
+    for kind in ("", "+dot", "+scores"):
+        trained, random = (figures([answer], way + kind).macro_auc for way in ("trained", "random_encoder"))
+        assert trained > 0.8 > random and answer.epoch["trained" + kind] == 1
+        assert 0 <= answer.validation["trained" + kind] <= 1
     features = products(told[1].embeddings, question.examples.pairs)
     assert (features[3] == told[1].embeddings[question.examples.pairs[3, 0]]
             * told[1].embeddings[question.examples.pairs[3, 1]]).all()  # fmt: skip

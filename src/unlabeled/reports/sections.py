@@ -82,15 +82,16 @@ def _value(value: float, comparison: Comparison) -> str:
 
 
 def evaluation(material: Material) -> str:
-    """Labelled protocols beside their baselines."""
+    """Protocols with an answer to compare with, beside their baselines."""
     tables = "".join(_comparison(each) for each in material.comparisons)
     how = (
         "<p>Each protocol was run alike on this encoder and on what it must beat: the same network with random "
-        "weights, and the raw input without a network. Lines are 95 % intervals over test samples.</p>"
+        "weights, the raw input without a network, and whatever else is named. Lines are 95 % intervals over test "
+        "samples.</p>"
     )
     return section(
         "evaluation",
-        "How good it is, with labels",
+        "How good it is",
         (how if tables else "") + tables + "".join(map(note, material.notes)),
     )
 

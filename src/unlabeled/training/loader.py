@@ -48,6 +48,14 @@ class Together(Protocol):
     together: Callable[[Any, Sequence[np.random.Generator]], list[Any]]
 
 
+@runtime_checkable
+class ByPlace(Protocol):
+    """Views that hold no more than where their samples are: nothing is read and nothing is left to chance."""
+
+    def of_places(self, places: np.ndarray) -> Any:
+        """Those of samples at places, int64 (B,), as `join` would give them."""
+
+
 def views_of(views: Views, sample: Any, *draw: int) -> list[Any]:
     """All views of one sample: of each the generator of `draw` (seed, use, epoch or pass, place) and its number."""
     generators = [chance.generator(*draw, number) for number in range(views.count)]
@@ -140,6 +148,8 @@ def seen(
     Raises:
         UserError: nothing can be read.
     """
+    if isinstance(views, ByPlace):
+        return Batch(views.of_places(places), torch.from_numpy(places.copy()))
     columns: list[list[Any]] = [[] for _ in range(views.count)]
     index = places.copy()
     for row, place in enumerate(places):

@@ -21,6 +21,7 @@ from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
 from unlabeled.training.checkpoints import Checkpoint
+from unlabeled.training.claim import Claim
 from unlabeled.training.compiling import compile_in_place, compiler_told
 from unlabeled.training.journal import Journal
 from unlabeled.training.launching import launch
@@ -85,6 +86,7 @@ class Session:
         if not resume:
             on_first(lambda: Run.create(out, settings.config()))
         self.run, self.execution = Run(out), execution
+        on_first(self._claim)
         workers = default_workers(fabric) if execution.workers is None else execution.workers
         budget = Budget(
             self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers, settings.keep or 0
@@ -121,6 +123,9 @@ class Session:
             asked.shuffle_classes,
         )  # fmt: skip
 
+    def _claim(self) -> None:
+        self.claim = Claim(self.run.path)
+
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.data != self.samples.fingerprint():
             raise UserError(
@@ -149,6 +154,7 @@ class Session:
             self.run.write_encoder(*self._encoder())
             if isinstance(self.loop.method, Labels):
                 self.loop.method.labeller().write(self.run)
+            self.claim.release()
         barrier()
 
     @contextmanager

@@ -55,18 +55,21 @@ class TemporalAttention(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, rows: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, rows: Tensor, seen: Tensor | None = None, last: bool = False) -> Tensor:
         """(N, T, D) to (N, T, F).
 
         Args:
             rows: X.
             seen: bool (N, T), where False a snapshot is attended to by none; by default all are.
+            last: only the last snapshot is wanted, (N, 1, F).
         """
         count = rows.shape[1]
+        asking = rows[:, -1:] if last else rows
+        query = self.query(asking).view(*asking.shape[:2], self.heads, -1).transpose(1, 2)
         split = (len(rows), count, self.heads, -1)
-        query, key, value = (part(rows).view(split).transpose(1, 2) for part in (self.query, self.key, self.value))
+        key, value = (part(rows).view(split).transpose(1, 2) for part in (self.key, self.value))
         steps = query.shape[-1] if self.scale == "head_dim" else count + 1
-        mask = causal(count, self.window, rows.device)
+        mask = causal(count, self.window, rows.device)[-asking.shape[1] :]
         if seen is not None:
             mask = mask & seen[:, None, None, :]  # (N, 1, T, T)
             lost = ~mask.any(-1, keepdim=True)  # a row that may attend to nothing: softmax has no answer there
@@ -78,7 +81,7 @@ class TemporalAttention(nn.Module):
         out = mixed.transpose(1, 2).flatten(2)  # (N, T, F)
         if self.feed_forward is not None:
             out = relu(self.feed_forward(out)) + out
-        return out + rows if self.residual else out
+        return out + asking if self.residual else out
 
 
 def causal(count: int, window: int, device: torch.device) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unlabeled import chance
-from unlabeled.evaluation.link_prediction.classifier import Question, auc_of, products
+from unlabeled.evaluation.link_prediction.classifier import KINDS, PairFeatures, Question, auc_of
 from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.training import Epoch
@@ -53,6 +53,7 @@ def questions(
         seed: of negatives and splits.
         negatives: how they are drawn.
     """
+    known = whole.prefix(count)
     for task, ahead in tasks:
         without = None
         for self_pairs in (False, True):
@@ -61,7 +62,8 @@ def questions(
             if given is None or (without is not None and len(given.pairs) == without):
                 continue  # too few links, or no link of a node to itself
             without = len(given.pairs)
-            yield Question(name_of(task, self_pairs, ahead), given, *splits(given, draws, draw))
+            parts = splits(given, draws, draw)
+            yield Question(name_of(task, self_pairs, ahead), given, *parts, simple_scores(known, given.pairs))
 
 
 def name_of(task: Task, self_pairs: bool, ahead: int = 1) -> str:
@@ -79,8 +81,15 @@ class _Best:
             self.figure, self.epoch = figure, epoch
 
 
-def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> tuple[dict[str, Epoch], Epoch, Epoch]:
-    """For each question the epoch that is kept; that before training, and the last.
+def way_of(way: str, kind: PairFeatures) -> str:
+    """Of a way to embed, by what the classifier sees: "trained", "trained+dot"."""
+    return way if kind == "product" else f"{way}+{kind}"
+
+
+def chosen(
+    asked: list[Question], trained: Iterable[Epoch], select: Select
+) -> tuple[dict[tuple[str, PairFeatures], Epoch], Epoch, Epoch]:
+    """For each question and what the classifier sees, the epoch that is kept; that before training, and the last.
 
     Args:
         asked: the questions; those about several snapshots ahead choose one epoch together, by their mean.
@@ -90,20 +99,20 @@ def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> t
     groups: dict[str, list[Question]] = {}
     for question in asked:
         groups.setdefault(_together(question.name), []).append(question)
-    best = {name: _Best() for name in groups}
+    best = {(name, kind): _Best() for name in groups for kind in KINDS}
     untrained: Epoch | None = None
     for epoch in trained:
         if untrained is None:
             untrained = epoch
             continue
-        for name, group in groups.items():
+        for (name, kind), each in best.items():
             if select == "validation":
-                found = [each.validate(products(epoch.embeddings, each.examples.pairs)) for each in group]
-                best[name].offer(float(np.mean(found)), epoch)
+                found = [question.validate(question.features(kind, epoch.embeddings)) for question in groups[name]]
+                each.offer(float(np.mean(found)), epoch)
             else:
-                best[name].offer(-epoch.loss if select == "loss" else epoch.number, epoch)
+                each.offer(-epoch.loss if select == "loss" else epoch.number, epoch)
     assert untrained is not None
-    kept = {each.name: best[_together(each.name)].epoch or epoch for each in asked}
+    kept = {(each.name, kind): best[_together(each.name), kind].epoch or epoch for each in asked for kind in KINDS}
     return kept, untrained, epoch
 
 
@@ -131,21 +140,28 @@ def answers(
     ours, untrained, last = chosen(asked, trained, select)
     table = chosen(asked, deepwalk, select)[0] if deepwalk is not None and asked else None
     found = {each.name: _answer(known, each, ours, untrained, table) for each in asked}
-    return found, ours[asked[0].name] if asked else last
+    return found, ours[asked[0].name, "product"] if asked else last
 
 
 def _answer(
-    known: Any, question: Question, ours: dict[str, Epoch], untrained: Epoch, table: dict[str, Epoch] | None
+    known: Any,
+    question: Question,
+    ours: dict[tuple[str, PairFeatures], Epoch],
+    untrained: Epoch,
+    table: dict[tuple[str, PairFeatures], Epoch] | None,
 ) -> Answer:
-    pairs, linked = question.examples.pairs, question.examples.linked
-    best = {"trained": ours[question.name]} | ({} if table is None else {"deepwalk": table[question.name]})
-    embedded = {name: each.embeddings for name, each in (best | {"random_encoder": untrained}).items()}
-    simple = simple_scores(known, pairs)
-    features = {name: products(rows, pairs) for name, rows in embedded.items()}
-    features |= {
-        "degree_regression": degree_features(known, pairs),
+    linked, simple = question.examples.linked, question.simple
+    epochs: dict[str, int] = {}
+    features = {
+        "degree_regression": degree_features(known, question.examples.pairs),
         "scores_regression": np.log1p(np.stack(list(simple.values()), 1)),
     }
+    for kind in KINDS:
+        best = {"trained": ours[question.name, kind], "random_encoder": untrained}
+        best |= {} if table is None else {"deepwalk": table[question.name, kind]}
+        for name, epoch in best.items():
+            features[way_of(name, kind)] = question.features(kind, epoch.embeddings)
+            epochs[way_of(name, kind)] = epoch.number
     scores = {name: question.test(rows) for name, rows in features.items()}
     scores |= {name: [each[split.test] for split in question.splits] for name, each in simple.items()}
     held = linked[question.validation]
@@ -154,7 +170,7 @@ def _answer(
     return Answer(
         scores,
         [linked[split.test] for split in question.splits],
-        {name: each.number for name, each in best.items()},
+        epochs,
         validation,
         len(question.splits[0].train),
     )

@@ -71,5 +71,5 @@ def _epoch(number: int, loss: float, loop: Loop, history: bool) -> Epoch:
     encoder: Any = loop.method.encoder
     encoder.eval()
     graph = loop.method.graph.to(next(encoder.parameters()).device)
-    last = encoder(graph)[:, -1].float().cpu().numpy()
+    last = encoder(graph, last=True)[:, 0].float().cpu().numpy()
     return Epoch(number, loss, last, encoder.history(graph).clone() if history else None)
