@@ -31,7 +31,7 @@ def learner(
                 if seen.added:
                     print(f"component {seen.added.component} at step {seen.step}")
 
-    It rehearses from a snapshot taken at every new component unless told otherwise, for there are no periods.
+    It rehearses from a snapshot taken at every new component unless `snapshot_every` is given: there are no periods.
 
     Args:
         method: one that can: curl.
@@ -83,6 +83,5 @@ def endless(asked: "Settings", out: str | PathLike[str], resume: bool) -> "tuple
     if not hasattr(found, "endless"):
         able = [name for name in methods.names() if hasattr(methods.find(name), "endless")]
         raise UserError(f"{settings.method} does not learn from a stream without an end; these do: {', '.join(able)}.")
-    arguments = found.endless(settings.arguments)
     encoder = settings.encoder or getattr(found, "encoders", {}).get("images")
-    return replace(settings, arguments=arguments, encoder=encoder), found
+    return replace(settings, encoder=encoder), found

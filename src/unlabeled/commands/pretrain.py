@@ -205,14 +205,14 @@ def _followed(asked: "Settings", execution: "Execution", out: Path, resume: bool
         raise UserError("--follow needs the folder that is watched as --data.")
     if execution.devices * execution.num_nodes > 1:
         raise UserError("--follow takes one process; leave out --devices and --num-nodes.")
-    steps, asked = asked.max_steps, replace(asked, max_steps=None)
+    folder, steps, asked = Path(asked.data), asked.max_steps, replace(asked, max_steps=None)
     settings, found = endless(asked, out, resume)
     if settings.image_size is None:
-        settings = replace(settings, image_size=first_size(Path(asked.data), idle))
+        settings = replace(settings, image_size=first_size(folder, idle))
     check(settings, execution)
     learner = Learner(found, settings, out, resume, execution.checkpoint_seconds)
     print(f"{settings.method}: following {asked.data}, from batch {learner.batches} on", file=sys.stderr)
-    follower = Follower(learner, Path(asked.data), idle, steps, execution.max_time, _tell)
+    follower = Follower(learner, folder, idle, steps, execution.max_time, _tell)
     follower.run()
     names = {name for batch in follower.journal.batches[: learner.batches] for name in batch}
     return Pretrained(

@@ -11,6 +11,7 @@ from unlabeled.distributed import collect, rank, world_size
 from unlabeled.encoders.mixture import DecoderName, Mixture, Terms, Upsampling
 from unlabeled.errors import UserError
 from unlabeled.objectives.mixture_elbo import categorical_kl, mixture_elbo
+from unlabeled.training.budget import ENDLESS
 from unlabeled.training.expansion import Growth, Patience, birth, chunks, default_threshold, still
 from unlabeled.training.heads import width_of
 from unlabeled.training.method import Batch, Plan, Update
@@ -35,6 +36,7 @@ class CURL(nn.Module):
     Args:
         encoder: any module that gives (B, `encoder.width`); the paper's is mlp.
         components: N, at most so many.
+        start: components that are active from the first step on.
         latent: D.
         decoder: single, one MLP for all components; multi, one each; deconv, convolutions.
         decoder_widths: of its layers; by default 500 500, and 128 64 32 channels of deconv.
@@ -53,7 +55,8 @@ class CURL(nn.Module):
         replay: fixed, generated from a snapshot taken at fixed times; dynamic, from one taken at every new component;
             reservoir, 1,000 real samples (ours, for comparison); none.
         snapshot_every: steps between fixed snapshots; by default the steps divided by the number of classes (a stream's
-            own period), or by ten where there are no labels.
+            own period), or by ten where there are no labels; a stream without an end has no periods, and snapshots
+            then come with new components.
         replay_every: one step of so many rehearses, at least 2.
         supervised_replay: rehearse with the component that was generated from (SMGR).
         supervised: components are the classes of the data, whose labels are learnt; nothing is added.
@@ -65,12 +68,14 @@ class CURL(nn.Module):
     views: ClassVar = {"images": images.plain}
     encoders: ClassVar = {"images": "mlp"}
     keeps: ClassVar = 10
+    endless: ClassVar = True
     key: Tensor
 
     def __init__(
         self,
         encoder: nn.Module,
         components: int = 30,
+        start: int = 1,
         latent: int = 32,
         decoder: DecoderName = "single",
         decoder_widths: tuple[int, ...] = (),
@@ -97,6 +102,8 @@ class CURL(nn.Module):
         super().__init__()
         if min(components, latent, buffer, *(decoder_widths or (1,))) < 1 or min(wait, burn_in, passes) < 0:
             raise ValueError("components, latent, buffer and decoder_widths take numbers of at least 1, others of 0")
+        if not 1 <= start <= components:
+            raise ValueError(f"start takes 1 to {components}, the number of components, got {start}")
         if replay_every < 2 or (snapshot_every or 1) < 1 or pixel_deviation <= 0 or learning_rate < 0:
             raise ValueError(
                 "replay_every takes at least 2, snapshot_every 1, pixel_deviation and learning_rate above 0"
@@ -115,6 +122,7 @@ class CURL(nn.Module):
             width_of(encoder), components, latent, self.picture, decoder, widths, upsampling, deviation,
             prior_bias == "shared",
         )  # fmt: skip
+        self.mixture.active.fill_(start)
         least = default_threshold(self.picture[0] * side**2, deviation) if threshold is None else threshold
         self.growth = Growth(Patience(least, buffer, wait, burn_in)) if expansion and not supervised else None
         self.passes, self.learning_rate = passes, learning_rate
@@ -127,21 +135,6 @@ class CURL(nn.Module):
         self.learnt, self.rehearsed = 0, False
         self.births: list[dict[str, Any]] = []
         self.last: tuple[Terms, Tensor] | None = None
-
-    @classmethod
-    def endless(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments for a stream without an end, which has no periods to take snapshots by.
-
-        Raises:
-            UserError: fixed snapshots without their time, or labels.
-        """
-        if arguments.get("supervised"):
-            raise UserError("a stream without an end brings no labels; leave out --supervised.")
-        if "snapshot_every" in arguments and arguments["snapshot_every"] is not None:
-            return arguments
-        if arguments.get("replay") == "fixed":
-            raise UserError("--replay fixed needs --snapshot-every on a stream without an end; give it, or dynamic.")
-        return {"replay": "dynamic"} | arguments
 
     # --- the model --------------------------------------------------------------------------------------------------
 
@@ -222,7 +215,8 @@ class CURL(nn.Module):
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """Adam at a constant rate; the time between snapshots."""
         if self.fixed:
-            self.replay.period = self.snapshot_every or max(1, steps // (self.classes or 10))
+            usual = None if steps == ENDLESS else max(1, steps // (self.classes or 10))
+            self.replay.period = self.snapshot_every or usual
         return Plan(OneClockAdam(self.parameters(), self.learning_rate), lambda step: 1.0)
 
     def before_step(self, step: int) -> None:

@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass
 
+ENDLESS = 2**62
+"""Steps that no run reaches: of a stream without an end."""
+
 
 @dataclass(frozen=True)
 class Budget:

@@ -11,7 +11,8 @@ import torch
 from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run
-from unlabeled.training.budget import Budget, Clock
+from unlabeled.training.budget import ENDLESS, Budget, Clock
+from unlabeled.training.claim import Claim
 from unlabeled.training.launching import launch
 from unlabeled.training.loop import Loop
 from unlabeled.training.method import Batch, weights_of
@@ -20,8 +21,6 @@ from unlabeled.training.settings import Settings, called
 
 EVERY = 100
 """Batches between two lines of metrics.jsonl."""
-ENDLESS = 2**62
-"""Steps that no run reaches."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +105,7 @@ class Learner:
         if not resume:
             Run.create(out, settings.config())
         self.run, budget = Run(out), Budget(ENDLESS, None, checkpoint_seconds)
+        self.claim = Claim(out)
         self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         self.method: Any = built
         checkpoint = self.run.checkpoint() if resume else None
@@ -223,3 +223,4 @@ class Learner:
     ) -> None:
         if error is None:
             self.save()
+        self.claim.release()

@@ -44,7 +44,8 @@ class Replay:
 
     def counts(self) -> Tensor:
         """Real samples that each component explained so far, in soft counts, (N,)."""
-        return self.total + self.recent
+        counts: Tensor = self.total + self.recent
+        return counts
 
     def ready(self) -> bool:
         """Whether there is something to rehearse."""

@@ -13,7 +13,8 @@ LEAST = 1e-6
 
 def variance_of(raw: Tensor) -> Tensor:
     """softplus(s), the VARIANCE (and not the deviation), at least `LEAST`."""
-    return softplus(*wide(raw)).clamp_min(LEAST)
+    (raw,) = wide(raw)
+    return softplus(raw).clamp_min(LEAST)
 
 
 class Posterior(nn.Module):
