@@ -220,6 +220,7 @@ def test_other_features_and_what_nodes_lack() -> None:
     assert struct.shape == (20, 15) and struct[:, :11].sum(1).eq(1).all()
     degree = NodeFeatures(bare)(batch)
     np.testing.assert_array_equal(degree.argmax(1).numpy(), graph.degrees())
+    assert NodeFeatures(GraphForm(kinds=(0,), nodes=20)).width == degree.shape[1], "one kind for all tells nothing"
     assert NodeFeatures(bare, "constant")(batch).eq(1).all()
     assert NodeFeatures(FORM, "labels").width == 3 and NodeFeatures(FORM, "attributes").width == 2
     for features in ("labels", "attributes", "all"):
