@@ -167,6 +167,9 @@ def test_links_are_predicted_and_finished_steps_kept(
     assert made == [10, 11] and richer.features == "scores"  # of the same trainings
     assert richer.value != found.value and richer.baselines.keys() == found.baselines.keys()
     assert 0 <= found.micro_auc <= 1 and 0 <= found.average_precision <= 1
+    longer: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask, past=True)
+    assert made == [10, 11] and longer.past and longer.baselines.keys() == found.baselines.keys()
+    assert longer.baselines["deepwalk"] == found.baselines["deepwalk"]  # a table has no past
     page = Path(unlabeled.report(tmp_path / "run").report).read_text(encoding="utf-8")
     assert "macro auc" in page and "degree product" in page
 

@@ -148,26 +148,26 @@ class SelfAttention(nn.Module):
         hidden = torch.where(seen[..., None], self.hidden(graph)[row], 0.0)
         return hidden if self.past is None else torch.cat([self.past[nodes], hidden], 1)
 
-    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: bool = False) -> Tensor:
+    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: int | None = None) -> Tensor:
         """Every node in every snapshot, (N, T, F).
 
         Args:
             graph: of `graph_of`.
             nodes: int64 (M,), the nodes that are wanted; the result is then (M, T, F).
-            last: only the last snapshot is wanted; the result is then (N or M, 1, F).
+            last: how many last snapshots are wanted, by default all T; the result is then (N or M, `last`, F).
         """
         hidden = self.history(graph, nodes)
         return self.over_time(hidden, graph.since if nodes is None else graph.since[nodes], last)
 
-    def over_time(self, hidden: Tensor, since: Tensor, last: bool = False) -> Tensor:
-        """h (M, T, F) of nodes first seen in the snapshots `since` (M,), to e, or to its last snapshot alone."""
+    def over_time(self, hidden: Tensor, since: Tensor, last: int | None = None) -> Tensor:
+        """h (M, T, F) of nodes first seen in the snapshots `since` (M,), to e, or to its `last` snapshots."""
         count = hidden.shape[1]
         seen = torch.arange(count, device=since.device) >= since[:, None] if self.parts.mask_unseen else None
         if self.positions is not None:
             hidden = hidden + self.positions[:count]
         for number, layer in enumerate(self.temporal, 1):
-            hidden = layer(hidden, seen, last and number == len(self.temporal))
-        return hidden[:, -1:] if last else hidden
+            hidden = layer(hidden, seen, last if number == len(self.temporal) else None)
+        return hidden if last is None else hidden[:, -last:]
 
     def weight_norm(self) -> Tensor:
         """The squared norm of structural weights, biases left out: what weight decay weighs."""

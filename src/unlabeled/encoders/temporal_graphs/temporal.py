@@ -55,16 +55,16 @@ class TemporalAttention(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, rows: Tensor, seen: Tensor | None = None, last: bool = False) -> Tensor:
+    def forward(self, rows: Tensor, seen: Tensor | None = None, last: int | None = None) -> Tensor:
         """(N, T, D) to (N, T, F).
 
         Args:
             rows: X.
             seen: bool (N, T), where False a snapshot is attended to by none; by default all are.
-            last: only the last snapshot is wanted, (N, 1, F).
+            last: how many last snapshots are wanted, by default all; the result is then (N, `last`, F).
         """
         count = rows.shape[1]
-        asking = rows[:, -1:] if last else rows
+        asking = rows if last is None else rows[:, -last:]
         query = self.query(asking).view(*asking.shape[:2], self.heads, -1).transpose(1, 2)
         split = (len(rows), count, self.heads, -1)
         key, value = (part(rows).view(split).transpose(1, 2) for part in (self.key, self.value))
