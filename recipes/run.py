@@ -4,7 +4,7 @@
     python recipes/run.py recipes/compositions.yaml --seed 0 --share 0 2     # every second cell of its grid
 
 A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` and the evaluations under
-`evaluate`, each the arguments of a protocol, which is the key's unless `protocol` says another.
+`evaluate`, each the arguments of an evaluation, which is the key's unless `evaluation` says another.
 `${UNLABELED_DATA}` stands for the folder of data sets that the environment variable of that name gives; a
 recipe whose data is absent says so and exits with 2. A finished run is one row: results/RECIPE-seedN.json.
 A row that is there is not made again.
@@ -150,7 +150,7 @@ def run(asked: argparse.Namespace, stem: str, cell: Cell) -> None:
     for name, options in cell.recipe["evaluate"].items():
         began = time.monotonic()
         arguments = dict(options or {})
-        result = asdict(unlabeled.evaluate(arguments.pop("protocol", name), out, **arguments))
+        result = asdict(unlabeled.evaluate(arguments.pop("evaluation", name), out, **arguments))
         figures["evaluate"][name] = {**result, "seconds": round(time.monotonic() - began, 1)}
     write_row(row, figures)
     if cell.values and not asked.keep:

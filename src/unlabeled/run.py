@@ -11,6 +11,7 @@
     skipped.txt           samples that could not be read, and why
     environment.json      versions, machine, threads
     evaluations/          the last result of each protocol
+    .claimed              held by the process that trains here
 
 Nothing here is ever unpickled; every file but the growing ones is written beside and renamed.
 """

@@ -73,6 +73,11 @@ def test_graph_classification_trained_on_labels(run: Path, capfd: Any) -> None:
     assert unlabeled.evaluate("graph-classification", run, training="scratch", epochs=2, repeats=1,
                               classifier="logistic").folds == fair["folds"]  # fmt: skip
     assert "chooses an epoch" in refused(capfd, *asked, "--protocol", "published")
+    code, some = call(capfd, *asked, "--training", "scratch", "--folds", 3)
+    assert code == 0 and some["folds"] == fair["folds"][:3] and some["split"] == "3 of ten folds, fair"
+    assert 0 <= some["details"]["held_out"] <= 1 and len(some["baseline_details"]["raw_input"]["folds"]) == 3
+    assert "at most 10" in refused(capfd, *asked, "--folds", 11)
+    assert "at least 2" in refused(capfd, *asked, "--folds", 1)
 
 
 def test_health_tells_how_clusters_are_used(run: Path, capfd: Any) -> None:

@@ -14,6 +14,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from unlabeled.training.claim import Claim
+
 STEPS = 40
 FLAGS = ["--max-steps", STEPS, "--batch-size", 64, "--optimizer", "adamw", "--checkpoint-seconds", 0.3, "--json"]
 
@@ -74,6 +76,24 @@ def test_a_signal_leaves_a_usable_run_that_resumes_to_the_same_bits(
     assert finish(start(out, "--resume"))["steps"] == STEPS
     assert weights(out) == weights(whole)
     assert steps(out) == steps(whole)
+
+
+def test_one_process_trains_in_a_folder_and_a_killed_one_leaves_it_free(tmp_path: Path) -> None:
+    """Free at once: the workers of the killed one, which notice only after seconds, do not hold it."""
+    out = tmp_path / "run"
+    process = start(out, "--workers", 2)
+    wait_for_step(out, 1)
+    os.kill(process.pid, signal.SIGSTOP)
+    other = start(out, "--resume")
+    assert other.communicate(timeout=300)[1] == (
+        f"unlabeled: another process trains in {out}; wait for its end, or give another --out.\n"
+    )
+    assert other.returncode == 2
+    process.kill()
+    process.wait()
+    process.stdout.close()  # type: ignore[union-attr]
+    process.stderr.close()  # type: ignore[union-attr]
+    Claim(out).release()
 
 
 def steps(out: Path) -> list[tuple[float, float]]:

@@ -1,5 +1,7 @@
 """Layers, readouts, features and the deterministic clustering, each against a second computation."""
 
+from dataclasses import replace
+
 import networkx
 import numpy as np
 import pytest
@@ -13,10 +15,10 @@ from unlabeled.data.graphs.form import GraphForm, form_of
 from unlabeled.encoders.graphs import graph_encoder
 from unlabeled.encoders.graphs.clustering import clusters_of
 from unlabeled.encoders.graphs.features import NodeFeatures, clustering_coefficients
-from unlabeled.encoders.graphs.layers import CONVOLUTIONS, Block
+from unlabeled.encoders.graphs.layers import CONVOLUTIONS, Block, Layers, unit_rows
 from unlabeled.encoders.graphs.links import DenseLinks, SparseLinks
 from unlabeled.encoders.graphs.picturing import pictured
-from unlabeled.encoders.graphs.readouts import READOUTS
+from unlabeled.encoders.graphs.readouts import READOUTS, segment_max
 from unlabeled.errors import UserError
 
 GRAPHS = several()
@@ -31,6 +33,8 @@ def sums_of(name: str, layer: nn.Module, a: np.ndarray, x: np.ndarray) -> np.nda
         near = a @ x / np.maximum(degree, 1)
         own, neighbours = w["linear.weight"].T[: x.shape[1]], w["linear.weight"].T[x.shape[1] :]
         return x @ own + near @ neighbours + w["linear.bias"]
+    if name == "s2v":
+        return x @ w["of_first.weight"].T + w["of_first.bias"] + a @ x @ w["of_near.weight"].T
     if name == "gcn":
         loops = a + np.eye(len(a))
         scale = np.diag(loops.sum(1) ** -0.5)
@@ -40,28 +44,29 @@ def sums_of(name: str, layer: nn.Module, a: np.ndarray, x: np.ndarray) -> np.nda
     return np.maximum(hidden, 0) @ w["second.weight"].T + w["second.bias"]
 
 
+@pytest.mark.parametrize("output", [3, 6])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_a_layer_is_its_equation_sparse_and_dense(name: str) -> None:
+def test_a_layer_is_its_equation_sparse_and_dense(name: str, output: int) -> None:
     torch.manual_seed(0)
-    layer = CONVOLUTIONS[name](4, 3, "mean", True, True).double().eval()
+    layer = CONVOLUTIONS[name](4, output, 4, Layers()).double().eval()
     if name == "gin":
         nn.init.constant_(layer.epsilon, 0.3)
     batch = joined(GRAPHS)
     x = torch.randn(len(batch.owner), 4, dtype=torch.float64)
-    found = layer(x, SparseLinks(batch, x)).detach()
+    found = layer(x, SparseLinks(batch, x), x).detach()
     for place, graph in enumerate(GRAPHS):
         rows = slice(int(batch.starts[place]), int(batch.starts[place + 1]))
         expected = sums_of(name, layer, matrix(graph), x[rows].numpy())
         np.testing.assert_allclose(found[rows].numpy(), expected, atol=1e-12)
-        dense = layer(x[rows][None], DenseLinks(torch.from_numpy(matrix(graph))[None])).detach()[0]
+        dense = layer(x[rows][None], DenseLinks(torch.from_numpy(matrix(graph))[None]), x[rows][None]).detach()[0]
         np.testing.assert_allclose(dense.numpy(), expected, atol=1e-12)
 
 
 def test_the_official_layer_sums_neighbours_alone() -> None:
-    layer = CONVOLUTIONS["sage"](4, 3, "sum", False, True).double()
+    layer = CONVOLUTIONS["sage"](4, 3, 4, Layers(aggregation="sum", own=False)).double()
     graph = drawn(8)
     x = torch.randn(8, 4, dtype=torch.float64)
-    found = layer(x, SparseLinks(joined([graph]), x))
+    found = layer(x, SparseLinks(joined([graph]), x), x)
     expected = torch.from_numpy(matrix(graph)) @ x @ layer.linear.weight.T + layer.linear.bias
     torch.testing.assert_close(found, expected)
 
@@ -74,25 +79,69 @@ def test_the_sparse_sum_has_the_gradient_of_finite_differences() -> None:
 
 def test_a_block_stacks_layers_of_unit_length_side_by_side() -> None:
     torch.manual_seed(0)
-    block = Block(4, 5, 3).double().eval()
+    how = Layers(hidden=5, output=3)
+    block = Block(4, how).double().eval()
     batch = joined(GRAPHS)
     x = torch.randn(len(batch.owner), 4, dtype=torch.float64)
     links = SparseLinks(batch, x)
     found = block(x, links)
     assert block.width == found.shape[1] == 13
     for number, layer in enumerate(block.layers):
-        x = nn.functional.normalize(layer(x, links), dim=1)
+        x = nn.functional.normalize(layer(x, links, x), dim=1)
         if number < 2:
             x = block.norms[number](x.relu())
         torch.testing.assert_close(found[:, 5 * number : 5 * number + x.shape[1]], x)
-    assert Block(4, 5, 3, concat=False).width == 3
-    assert not any(isinstance(each, nn.BatchNorm1d) for each in Block(4, 5, 3, batch_norm=False).modules())
+    assert Block(4, replace(how, concat=False)).width == 3
+    assert not any(isinstance(each, nn.BatchNorm1d) for each in Block(4, replace(how, batch_norm=False)).modules())
+
+
+def test_residual_layers_add_to_what_is_as_wide() -> None:
+    torch.manual_seed(0)
+    batch = joined(GRAPHS)
+    x = torch.randn(len(batch.owner), 4, dtype=torch.float64)
+    links = SparseLinks(batch, x)
+    block = Block(4, Layers(hidden=5, output=5, residual=True)).double().eval()
+    first, second, third = block(x, links).chunk(3, 1)
+    plain = [
+        nn.functional.normalize(layer(each, links, x), dim=1)
+        for layer, each in zip(block.layers, (x, first, second), strict=True)
+    ]
+    torch.testing.assert_close(first, block.norms[0](plain[0].relu()))
+    torch.testing.assert_close(second, first + block.norms[1](plain[1].relu()))
+    torch.testing.assert_close(third, second + plain[2])
+
+
+def test_every_layer_of_structure2vec_sees_what_the_block_was_given() -> None:
+    torch.manual_seed(0)
+    graph = drawn(8)
+    block = Block(4, Layers("s2v", 2, 5, 3, unit=False, batch_norm=False)).double()
+    x, a = torch.randn(8, 4, dtype=torch.float64), torch.from_numpy(matrix(graph))
+    one, two = block.layers
+    hidden = (one.of_first(x) + a @ x @ one.of_near.weight.T).relu()
+    expected = two.of_first(x) + a @ hidden @ two.of_near.weight.T
+    torch.testing.assert_close(block(x, SparseLinks(joined([graph]), x))[:, 5:], expected)
+
+
+def test_lengths_and_maxima_have_the_gradient_of_torchs_own() -> None:
+    """Ties share the gradient, and a row of zeros has none to share."""
+    batch = joined(GRAPHS)
+    rows = torch.randn(len(batch.owner), 3, dtype=torch.float64).round().requires_grad_()
+    weight = torch.randn(len(batch), 3, dtype=torch.float64)
+    found = segment_max(rows, batch.owner, len(batch))
+    empty = torch.full_like(found, float("-inf"))
+    other = empty.scatter_reduce(0, batch.owner[:, None].expand_as(rows), rows, "amax", include_self=False)
+    torch.testing.assert_close(found, other)
+    slopes = [torch.autograd.grad((each * weight).sum(), rows)[0] for each in (found, other)]
+    torch.testing.assert_close(*slopes)
+    lengths = torch.randn(5, 4, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(unit_rows, (lengths,))
+    torch.testing.assert_close(unit_rows(torch.zeros(2, 3)), torch.zeros(2, 3))
 
 
 # --- readouts -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["max", "mean", "sum", "max-sum"])
+@pytest.mark.parametrize("name", ["max", "mean", "sum", "max-sum", "max-mean-sum"])
 def test_readouts_are_those_of_numpy(name: str) -> None:
     batch = joined(GRAPHS)
     rows = torch.randn(len(batch.owner), 3)
@@ -100,6 +149,7 @@ def test_readouts_are_those_of_numpy(name: str) -> None:
     for place, part in enumerate(np.split(rows.numpy(), batch.starts[1:-1].numpy())):
         each = {"max": [part.max(0)], "mean": [part.mean(0)], "sum": [part.sum(0)]}
         each["max-sum"] = each["max"] + each["sum"]
+        each["max-mean-sum"] = each["max"] + each["mean"] + each["sum"]
         np.testing.assert_allclose(found[place], np.concatenate(each[name]), rtol=1e-5, atol=1e-6)
 
 
@@ -170,6 +220,7 @@ def test_other_features_and_what_nodes_lack() -> None:
     assert struct.shape == (20, 15) and struct[:, :11].sum(1).eq(1).all()
     degree = NodeFeatures(bare)(batch)
     np.testing.assert_array_equal(degree.argmax(1).numpy(), graph.degrees())
+    assert NodeFeatures(GraphForm(kinds=(0,), nodes=20)).width == degree.shape[1], "one kind for all tells nothing"
     assert NodeFeatures(bare, "constant")(batch).eq(1).all()
     assert NodeFeatures(FORM, "labels").width == 3 and NodeFeatures(FORM, "attributes").width == 2
     for features in ("labels", "attributes", "all"):

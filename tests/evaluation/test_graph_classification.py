@@ -175,7 +175,7 @@ def test_fair_and_published_on_what_can_and_cannot_be_learnt(tmp_path: Path) -> 
     told = fair(world(tmp_path / "told"), folds, how, [0.05], 1)
     assert told.value > 0.9 and len(told.folds) == 10 and told.details["repeats"] == 1
     noise = world(tmp_path / "noise", told=False)
-    as_published = published(noise, how)
+    as_published = published(noise, how, 10)
     assert as_published.value >= as_published.details["last_epoch"]
     assert len(as_published.folds) == 10
     chosen = fair(world(tmp_path / "rates"), folds, how, [1e-7, 0.05], 1)

@@ -84,7 +84,7 @@ def test_every_cell_of_every_recipe_can_be_trained(path: Path) -> None:
         preset(size=size, **completed(preset, "--views.", flags.get("views", {}), "size"))
         for name, options in cell.recipe["evaluate"].items():
             arguments = dict(options or {})
-            completed(PROTOCOLS[arguments.pop("protocol", name)], "--", arguments, "run")
+            completed(PROTOCOLS[arguments.pop("evaluation", name)], "--", arguments, "run")
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +196,8 @@ def test_a_run_that_was_stopped_gives_no_row(finished: Path, monkeypatch: pytest
     assert (finished / "runs" / "small" / "noise-noise-seed5" / "encoder.safetensors").exists()
 
 
-def test_one_protocol_may_be_asked_twice(finished: Path) -> None:
-    of_z = {"evaluate": {"knn": {"k": 3}, "knn on z": {"protocol": "knn", "k": 3, "layer": -1}}}
+def test_one_evaluation_may_be_asked_twice(finished: Path) -> None:
+    of_z = {"evaluate": {"knn": {"k": 3}, "knn on z": {"evaluation": "knn", "k": 3, "layer": -1}}}
     path = finished / "twice.yaml"
     path.write_text(yaml.safe_dump(SMALL | of_z | {"grid": {"first": ["noise"], "second": ["noise"]}}))
     with pytest.MonkeyPatch.context() as patch:

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from unlabeled.commands.load import Encoder
-    from unlabeled.evaluation.features import Features
     from unlabeled.evaluation.graph_classification import Folded, Labelled
     from unlabeled.run import Run
+
+BASELINES = ("random_encoder", "raw_input")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class GraphsEvaluated(Evaluated):
     """Accuracy over ten folds, with its baselines under the same folds and one classifier.
 
     Args:
-        deviation: over the ten folds.
+        deviation: over the folds.
         folds: the accuracy of each.
         transductive: whether the encoder was pre-trained on the graphs that it is tested on, without their labels.
         training: frozen, finetune or scratch.
@@ -48,6 +49,7 @@ def graph_classification(
     batch_size: int = 20,
     learning_rate: tuple[float, ...] = (1e-3,),
     repeats: int = 3,
+    folds: int = 10,
     seed: int = 0,
 ) -> GraphsEvaluated:
     """Classify whole graphs in ten folds, from frozen representations or trained on their labels.
@@ -74,6 +76,7 @@ def graph_classification(
         batch_size: graphs a step, at least 2.
         learning_rate: of Adam; of several, each fold's validation part chooses.
         repeats: trainings of each fold from different weights under the fair protocol, whose accuracies are averaged.
+        folds: how many of the ten are run, 2 to 10; fewer for a first look.
         seed: of the folds and of everything drawn in training.
 
     Raises:
@@ -84,11 +87,12 @@ def graph_classification(
     from unlabeled.errors import UserError, in_range
     from unlabeled.evaluation import graph_classification as protocols
     from unlabeled.evaluation.fold_training import Training
-    from unlabeled.evaluation.raw import raw_features
     from unlabeled.evaluation.sanity import sanity
     from unlabeled.run import Run
 
-    in_range(seed=(seed, 0), repeats=(repeats, 1))
+    in_range(seed=(seed, 0), repeats=(repeats, 1), folds=(folds, 2))
+    if folds > 10:
+        raise UserError(f"--folds takes at most 10, got {folds}.")
     if training == "frozen" and protocol == "published":
         raise UserError("--protocol published chooses an epoch, and frozen has none; add --training scratch.")
     ways = [Training(epochs, patience, batch_size, rate) for rate in learning_rate]
@@ -100,38 +104,49 @@ def graph_classification(
     if trained.description["modality"] != "graphs":
         kind = trained.description["modality"]
         raise UserError(f"{folder.path} is a run of {kind}, and graph-classification is of graphs; use linear or knn.")
-    checkpoint, fingerprint = folder.checkpoint(), samples.fingerprint()
-    met = checkpoint is not None and checkpoint.data == fingerprint
-    samples, folds = _folds(samples, seed)
-    features = {
-        "trained": trained.features(samples),
-        "random_encoder": random.features(samples),
-        "raw_input": raw_features(samples, trained.raw),
-    }
-    chance_of = features["trained"].labels
-    assert chance_of is not None
-    found = {
-        name: protocols.frozen(_finite(each), chance_of, folds, classifier)
-        for name, each in features.items()
-        if name != "trained" or training == "frozen"
-    }
+    checkpoint = folder.checkpoint()
+    met = checkpoint is not None and checkpoint.data == samples.fingerprint()
+    samples, parts = _folds(samples, seed)
+    parts = parts[:folds]
+    features = _features(trained, random, samples)
     if training != "frozen":
         start = trained if training == "finetune" else random
         what = _labelled(folder, start, samples, training == "scratch", seed)
-        how = ways[0]
-        found["trained"] = (
-            protocols.fair(what, folds, how, learning_rate, repeats)
+        ours = (
+            protocols.fair(what, parts, ways[0], learning_rate, repeats)
             if protocol == "fair"
-            else protocols.published(what, how)
+            else protocols.published(what, ways[0], folds)
         )
-    result = _result(folder, found, seed, training, protocol, classifier, folds)
+    else:
+        ours = protocols.frozen(features["trained"], samples.labels, parts, classifier)
+    others = {name: protocols.frozen(features[name], samples.labels, parts, classifier) for name in BASELINES}
+    details = {"deviation": ours.deviation, "classifier": classifier, "training": training} | ours.details
     result = replace(
-        result,
+        _result(folder, ours, others, seed, protocol, parts, details),
+        training=training,
         transductive=training != "scratch" and met,
-        sanity=sanity(features["trained"].embeddings, chance_of),
+        sanity=sanity(features["trained"], samples.labels),
     )
     folder.keep_evaluation(kept_as(f"graph-classification-{training}-{protocol}", 0), result)
     return result
+
+
+def _features(trained: "Encoder", random: "Encoder", samples: Any) -> "dict[str, np.ndarray]":
+    """The run's representations and those of the baselines, (N, D) each.
+
+    Raises:
+        UserError: some are no finite numbers.
+    """
+    from unlabeled.errors import UserError
+    from unlabeled.evaluation.raw import raw_features
+    from unlabeled.metrics.spread import finite_rows
+
+    raw = raw_features(samples, trained.raw)
+    made = {"trained": trained.features(samples), "random_encoder": random.features(samples), "raw_input": raw}
+    found = {name: each.embeddings for name, each in made.items()}
+    if not all(finite_rows(each).all() for each in found.values()):
+        raise UserError("the representations hold values that are no finite numbers; train again at a lower rate.")
+    return found
 
 
 def _folds(samples: Any, seed: int) -> tuple[Any, Any]:
@@ -153,15 +168,6 @@ def _folds(samples: Any, seed: int) -> tuple[Any, Any]:
     given = samples.folds
     samples = samples if len(known) == len(samples) else samples.subset(known)
     return samples, fair_folds(samples.labels, seed, given, samples.names)
-
-
-def _finite(features: "Features") -> "np.ndarray":
-    from unlabeled.errors import UserError
-    from unlabeled.metrics.spread import finite_rows
-
-    if not finite_rows(features.embeddings).all():
-        raise UserError("the representations hold values that are no finite numbers; train again at a lower rate.")
-    return features.embeddings
 
 
 def _labelled(folder: "Run", start: "Encoder", samples: Any, anew: bool, seed: int) -> "Labelled":
@@ -187,10 +193,14 @@ def _labelled(folder: "Run", start: "Encoder", samples: Any, anew: bool, seed: i
 
 
 def _result(
-    folder: "Run", found: "dict[str, Folded]", seed: int, training: str, protocol: str, classifier: str, folds: Any
+    folder: "Run",
+    ours: "Folded",
+    others: "dict[str, Folded]",
+    seed: int,
+    protocol: str,
+    folds: Any,
+    details: dict[str, Any],
 ) -> GraphsEvaluated:
-    ours = found["trained"]
-    others = {name: each for name, each in found.items() if name != "trained"}
     return GraphsEvaluated(
         protocol="graph-classification",
         run=str(folder.path),
@@ -201,14 +211,13 @@ def _result(
         n_train=len(folds[0].learnt),
         n_test=sum(len(fold.test) for fold in folds),
         seed=seed,
-        split=f"ten folds, {protocol}",
-        details={"deviation": ours.deviation, "classifier": classifier, "training": training} | ours.details,
+        split=f"{'ten' if len(folds) == 10 else f'{len(folds)} of ten'} folds, {protocol}",
+        details=details,
         baseline_details={
             name: {"value": each.value, "interval": each.interval, "deviation": each.deviation, "folds": each.folds}
             for name, each in others.items()
         },
         deviation=ours.deviation,
         folds=ours.folds,
-        training=training,
         folding=protocol,
     )

@@ -6,23 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t
 
 from unlabeled.evaluation.features import key_of
 from unlabeled.evaluation.fold_classifiers import ClassifierName, fold_accuracy
 from unlabeled.evaluation.fold_training import Curves, Fresh, Training, train
-from unlabeled.evaluation.folds import Fold, hold_out, published_folds
+from unlabeled.evaluation.folds import FOLDS, Fold, hold_out, published_folds
 from unlabeled.evaluation.kept_numbers import kept_numbers
 from unlabeled.training.loader import Samples, Views
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Accuracies over ten folds.
+    """Accuracies over folds.
 
     Args:
         value: their mean.
         deviation: over folds, the unbiased one.
-        interval: 95 % of the mean, by Student's t with 9 degrees of freedom.
+        interval: 95 % of the mean, by Student's t.
         folds: each.
         details: whatever else was found.
     """
@@ -35,9 +36,9 @@ class Folded:
 
 
 def folded(folds: Sequence[float], **details: Any) -> Folded:
-    """Mean and deviation of ten accuracies."""
+    """Mean and deviation of at least two accuracies."""
     mean, deviation = float(np.mean(folds)), float(np.std(folds, ddof=1))
-    half = 2.2622 * deviation / np.sqrt(len(folds))
+    half = float(t.ppf(0.975, len(folds) - 1)) * deviation / np.sqrt(len(folds))
     return Folded(mean, deviation, (max(0.0, mean - half), min(1.0, mean + half)), list(folds), details)
 
 
@@ -94,12 +95,12 @@ def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: S
 
     Args:
         what: is trained on.
-        folds: ten.
+        folds: all that are run.
         how: settings, but for the learning rate.
         learning_rates: at least one, each above 0.
         repeats: at least 1.
     """
-    accuracies, epochs, rates = [], [], []
+    accuracies, epochs, rates, held_out = [], [], [], []
     for number, fold in enumerate(folds):
         rate = learning_rates[0]
         if len(learning_rates) > 1:
@@ -114,24 +115,26 @@ def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: S
         for repeat in range(repeats):
             chosen = hold_out(what.labels[fold.learnt], what.seed, number, repeat + 1)
             learnt, stops = fold.learnt[~chosen], fold.learnt[chosen]
-            draw = (repeat + 1) * len(folds) + number
+            draw = (repeat + 1) * FOLDS + number
             said = f"fold {number + 1} of {len(folds)}, start {repeat + 1} of {repeats}"
             curves = what.curves(learnt, [stops, fold.test], replace(how, learning_rate=rate), draw, said)
             found.append(float(curves.accuracies[curves.best(), 1]))
             epochs.append(curves.best() + 1)
+            held_out.append(float(curves.accuracies[curves.best(), 0]))
         accuracies.append(float(np.mean(found)))
-    return folded(accuracies, epochs=float(np.mean(epochs)), learning_rates=rates, repeats=repeats)
+    details: dict[str, Any] = {"learning_rates": rates, "repeats": repeats, "held_out": float(np.mean(held_out))}
+    return folded(accuracies, epochs=float(np.mean(epochs)), **details)
 
 
-def published(what: Labelled, how: Training) -> Folded:
+def published(what: Labelled, how: Training, folds: int) -> Folded:
     """The protocol of DiffPool's official code: the best epoch of the mean validation curve, reported on those folds.
 
     There is no test part: the epoch is chosen on the very numbers that are reported, so that they are too high; the
-    mean of the last epoch stands in the details.
+    mean of the last epoch stands in the details. Of the ten folds the first `folds` are run.
     """
     whole = replace(how, patience=None)
     curves = []
-    for number, (learnt, validated) in enumerate(published_folds(len(what.labels), what.seed)):
+    for number, (learnt, validated) in enumerate(published_folds(len(what.labels), what.seed)[:folds]):
         said = f"fold {number + 1} of 10, as published"
         curves.append(what.curves(learnt, [validated], whole, number, said).accuracies[:, 0])
     table = np.stack(curves)  # (10, E)

@@ -3,7 +3,7 @@
 from unlabeled.reports.charts import interval_chart, line_chart
 from unlabeled.reports.markup import counted, number, percent, plain_name, shown
 from unlabeled.reports.material import Comparison, Facts, LabelFree, Material, Row
-from unlabeled.reports.words import WORDS, words
+from unlabeled.reports.words import WORDS, shown_figures, words
 from unlabeled.training.progress import duration
 
 LISTED = 100
@@ -82,15 +82,16 @@ def _value(value: float, comparison: Comparison) -> str:
 
 
 def evaluation(material: Material) -> str:
-    """Labelled protocols beside their baselines."""
+    """Protocols with an answer to compare with, beside their baselines."""
     tables = "".join(_comparison(each) for each in material.comparisons)
     how = (
         "<p>Each protocol was run alike on this encoder and on what it must beat: the same network with random "
-        "weights, and the raw input without a network. Lines are 95 % intervals over test samples.</p>"
+        "weights, the raw input without a network, and whatever else is named. Lines are 95 % intervals over test "
+        "samples.</p>"
     )
     return section(
         "evaluation",
-        "How good it is, with labels",
+        "How good it is",
         (how if tables else "") + tables + "".join(map(note, material.notes)),
     )
 
@@ -149,7 +150,7 @@ def _label_free(free: LabelFree) -> str:
         said = '<p class="fine">No sign of collapse in these figures.</p>' if "rankme" in free.figures else ""
     others = "".join(f'<th scope="col" class="figure">{plain_name(name)}</th>' for name in free.baselines)
     rows = []
-    for name, value in free.figures.items():
+    for name, value in shown_figures(free.figures).items():
         about = words(name)
         beside = "".join(f'<td class="figure">{number(of.get(name))}</td>' for of in free.baselines.values())
         rows.append(

@@ -20,6 +20,7 @@ from unlabeled.run import Run, read_weights
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.budget import Budget
 from unlabeled.training.checkpoints import Checkpoint
+from unlabeled.training.claim import Claim
 from unlabeled.training.compiling import compile_in_place, compiler_told
 from unlabeled.training.journal import Journal
 from unlabeled.training.launching import launch
@@ -82,6 +83,7 @@ class Session:
         if not resume:
             on_first(lambda: Run.create(out, settings.config()))
         self.run, self.execution = Run(out), execution
+        on_first(self._claim)
         workers = default_workers(fabric) if execution.workers is None else execution.workers
         budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
@@ -98,6 +100,9 @@ class Session:
         """The run's length: whole batches of all epochs, and no more than `max_steps`."""
         steps = self.settings.epochs * (len(self.samples) // self.settings.batch_size)
         return steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
+
+    def _claim(self) -> None:
+        self.claim = Claim(self.run.path)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.data != self.samples.fingerprint():
@@ -126,6 +131,7 @@ class Session:
             self.run.write_encoder(*self._encoder())
             if isinstance(self.loop.method, Labels):
                 self.loop.method.labeller().write(self.run)
+            self.claim.release()
         barrier()
 
     @contextmanager

@@ -1,6 +1,5 @@
 """DiffPool: nodes are assigned softly to clusters, which are the nodes of a coarser graph, and so on."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +11,9 @@ from unlabeled.encoders.graphs import penalties
 from unlabeled.encoders.graphs.clustering import clusters_of
 from unlabeled.encoders.graphs.features import NodeFeatures
 from unlabeled.encoders.graphs.hierarchy import Hierarchy, Level
-from unlabeled.encoders.graphs.layers import Block
+from unlabeled.encoders.graphs.layers import Block, Layers
 from unlabeled.encoders.graphs.links import DenseLinks, Links, SparseLinks
-from unlabeled.encoders.graphs.penalties import LinkDiagonal, LinkLossName, LinkNorm
+from unlabeled.encoders.graphs.penalties import DEFAULTS, Penalties
 from unlabeled.encoders.graphs.readouts import READOUTS, ReadoutName, segment_sum
 from unlabeled.encoders.graphs.segments import exact, gathered
 from unlabeled.metrics.assignments import effective_clusters, row_entropy
@@ -49,46 +48,37 @@ class DiffPool(nn.Module):
 
     Args:
         features: of the nodes.
-        embed: makes the embedding block of a level: its input width to a block.
-        assign: makes the assigning block of a level: its input width and the number of clusters to a block; None
-            assigns by a deterministic clustering of the links (the paper's DiffPool-Det).
+        layers: of every embedding and every assigning block.
         clusters: of each pool.
-        readout: of every level: max, mean, sum or max-sum.
-        link_loss: frobenius (the paper), bce (the official code), or none (its NoLP).
-        link_norm: n2 divides by the number of pairs of nodes, none leaves the sum.
-        link_diagonal: how the diagonal of the first level's A counts; see `penalties.frobenius`.
-        link_weight: at least 0.
-        entropy_weight: at least 0.
+        assign: whether assignments are learnt; else a deterministic clustering of the links makes them (the paper's
+            DiffPool-Det).
+        readout: of every level: max, mean, sum, max-sum or max-mean-sum.
+        losses: of the assignments.
     """
 
     def __init__(
         self,
         features: NodeFeatures,
-        embed: Callable[[int], Block],
-        assign: Callable[[int, int], Block] | None,
+        layers: Layers,
         clusters: list[int],
+        assign: bool = True,
         readout: ReadoutName = "max",
-        link_loss: LinkLossName = "frobenius",
-        link_norm: LinkNorm = "n2",
-        link_diagonal: LinkDiagonal = "as-is",
-        link_weight: float = 1.0,
-        entropy_weight: float = 1.0,
+        losses: Penalties = DEFAULTS,
     ) -> None:
         super().__init__()
         self.features, self.clusters = features, clusters
-        first = embed(features.width)
+        first = Block(features.width, layers)
         self.level_width = self.unpooled_width = width = first.width
-        self.embed = nn.ModuleList([first, *(embed(width) for _ in clusters)])
+        self.embed = nn.ModuleList([first, *(Block(width, layers) for _ in clusters)])
         widths = [features.width, *[width] * (len(clusters) - 1)]
         self.assign = None
-        if assign is not None:
+        if assign:
             self.assign = nn.ModuleList(
-                Assigner(assign(wide, count), count) for wide, count in zip(widths, clusters, strict=True)
+                Assigner(Block(wide, layers, count), count) for wide, count in zip(widths, clusters, strict=True)
             )
         self.readout: Any = READOUTS[readout](width, 0)
         self.width: int = self.readout.width * (len(clusters) + 1)
-        self.link_loss, self.link_norm, self.link_diagonal = link_loss, link_norm, link_diagonal
-        self.link_weight, self.entropy_weight = link_weight, entropy_weight
+        self.losses = losses
         self._penalties: list[Tensor] = []
         self._assigned: list[tuple[Tensor, Segments]] = []
 
@@ -116,7 +106,8 @@ class DiffPool(nn.Module):
                 uncertain = assignment.new_zeros(assignment.shape[:-1])
             else:
                 log_assignment = self.assign[number](x, links)
-                assignment, uncertain = log_assignment.exp(), penalties.entropy(log_assignment)
+                assignment = log_assignment.exp()
+                uncertain = penalties.entropy(assignment, log_assignment)
             if isinstance(links, SparseLinks):
                 x, links = self._pool_nodes(assignment, uncertain, rows, links, batch.edges, of)
             else:
@@ -134,16 +125,16 @@ class DiffPool(nn.Module):
     ) -> tuple[Tensor, DenseLinks]:
         """X' = S^T Z and A' = S^T A S of the first level, in one pass over the nodes."""
         clusters, width = assignment.shape[1], rows.shape[1]
-        exactly = self.training and self.link_loss == "frobenius"
+        exactly = self.training and self.losses.link == "frobenius"
         beside = [assignment] if exactly else []
         product = gathered(assignment, torch.cat([rows, links.sum(assignment), *beside], 1), of)
         x, weights = product[:, :, :width], product[:, :, width : width + clusters]
         if self.training:
             if exactly:
                 gram = product[:, :, width + clusters :]
-                lost = penalties.frobenius(assignment, links, weights, gram, of, self.link_diagonal)
-            elif self.link_loss == "bce":
-                lost = penalties.cross_entropy(assignment, edges, of, self.link_diagonal)
+                lost = penalties.frobenius(assignment, links, weights, gram, of, self.losses.diagonal)
+            elif self.losses.link == "bce":
+                lost = penalties.cross_entropy(assignment, edges, of, self.losses.diagonal)
             else:
                 lost = weights.new_zeros(len(of))
             counts = of.counts.to(lost.dtype)
@@ -159,14 +150,15 @@ class DiffPool(nn.Module):
         if self.training:
             losses = {"frobenius": penalties.dense_frobenius, "bce": penalties.dense_cross_entropy}
             zero = weights.new_zeros(len(weights))
-            lost = losses[self.link_loss](assignment, links.weights) if self.link_loss in losses else zero
+            link = self.losses.link
+            lost = losses[link](assignment, links.weights) if link in losses else zero
             self._penalise(lost, torch.full_like(zero, assignment.shape[1]), uncertain.mean(1))
         return x, DenseLinks(weights)
 
     def _penalise(self, lost: Tensor, counts: Tensor, uncertain: Tensor) -> None:
         """Keep one level's losses, (B,)."""
-        scaled = lost / counts.square() if self.link_norm == "n2" else lost
-        self._penalties.append(self.link_weight * scaled + self.entropy_weight * uncertain)
+        scaled = lost / counts.square() if self.losses.norm == "n2" else lost
+        self._penalties.append(self.losses.link_weight * scaled + self.losses.entropy_weight * uncertain)
 
     def diagnosed(self, batch: GraphBatch) -> dict[str, Tensor]:
         """How each graph's nodes are shared out, by name and level, (B,) each; for judging without labels."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from unlabeled.data.graphs.batch import GraphBatch
 from unlabeled.encoders.graphs.features import NodeFeatures
 from unlabeled.encoders.graphs.hierarchy import Hierarchy, Level
-from unlabeled.encoders.graphs.layers import Block
+from unlabeled.encoders.graphs.layers import Block, Layers
 from unlabeled.encoders.graphs.links import SparseLinks
 from unlabeled.encoders.graphs.readouts import READOUTS, ReadoutName
 
@@ -17,17 +17,17 @@ class FlatEncoder(nn.Module):
 
     Args:
         features: of the nodes.
-        block: the layers.
+        layers: of its one block.
         readout: of the nodes.
         sort_nodes: k of sortpool.
     """
 
-    def __init__(self, features: NodeFeatures, block: Block, readout: ReadoutName, sort_nodes: int = 30) -> None:
+    def __init__(self, features: NodeFeatures, layers: Layers, readout: ReadoutName, sort_nodes: int = 30) -> None:
         super().__init__()
-        self.features, self.block = features, block
-        self.readout: Any = READOUTS[readout](block.width, sort_nodes)
+        self.features, self.block = features, Block(features.width, layers)
+        self.readout: Any = READOUTS[readout](self.block.width, sort_nodes)
         self.width: int = self.readout.width
-        self.level_width, self.unpooled_width = block.width, self.width
+        self.level_width, self.unpooled_width = self.block.width, self.width
 
     def forward(self, batch: GraphBatch, levels: bool = False) -> Tensor | Hierarchy:
         """B graphs to (B, D), or with `levels` to that and the nodes' rows beside it."""

@@ -1,52 +1,83 @@
-"""One layer of message passing, in three forms, and stacks of such layers; on nodes and on clusters alike."""
+"""One layer of message passing, in four forms, and stacks of such layers; on nodes and on clusters alike."""
 
+import itertools
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
 
 from unlabeled.encoders.graphs.links import Links
 
-ConvolutionName = Literal["sage", "gin", "gcn"]
+ConvolutionName = Literal["sage", "gin", "gcn", "s2v"]
 AggregationName = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How a block is stacked.
+
+    Args:
+        convolution: sage, gin, gcn or s2v.
+        count: layers, at least 1.
+        hidden: width of all layers but the last.
+        output: width of the last.
+        aggregation: of sage: mean is the paper's, sum that of the official code.
+        own: whether a node of sage sees itself; the official code leaves it out where layers are concatenated.
+        concat: the outputs of all layers side by side; else that of the last.
+        unit: whether each layer's rows are brought to length 1.
+        batch_norm: whether there is any.
+        residual: whether a layer whose input is as wide as its output adds to it.
+        bias: of the layers.
+        dropout: share of the inputs of every layer, within [0, 1).
+    """
+
+    convolution: ConvolutionName = "sage"
+    count: int = 3
+    hidden: int = 32
+    output: int = 32
+    aggregation: AggregationName = "mean"
+    own: bool = True
+    concat: bool = True
+    unit: bool = True
+    batch_norm: bool = True
+    residual: bool = False
+    bias: bool = True
+    dropout: float = 0.0
 
 
 def _glorot(width: int, output: int, bias: bool) -> nn.Linear:
     """A linear map as the official code begins: Xavier uniform with ReLU's gain, biases 0."""
-    linear = nn.Linear(width, output, bias)
-    nn.init.xavier_uniform_(linear.weight, nn.init.calculate_gain("relu"))
+    made = nn.Linear(width, output, bias)
+    nn.init.xavier_uniform_(made.weight, nn.init.calculate_gain("relu"))
     if bias:
-        nn.init.zeros_(linear.bias)
-    return linear
+        nn.init.zeros_(made.bias)
+    return made
 
 
 class Sage(nn.Module):
-    """GraphSAGE (Hamilton et al. 2017): y = W1 x + W2 (mean or sum of the neighbours) + b.
+    """GraphSAGE (Hamilton et al. 2017): y = W1 x + W2 (mean or sum of the neighbours) + b, W1 only where `own`."""
 
-    Args:
-        width: F.
-        output: F'.
-        aggregation: mean is the paper's, sum that of the official code.
-        own: whether a node sees itself (W1); the official code leaves it out where layers are concatenated.
-        bias: b.
-    """
-
-    def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
+    def __init__(self, width: int, output: int, first: int, how: Layers) -> None:
         super().__init__()
-        self.linear = nn.Linear(2 * width if own else width, output, bias)  # W1 and W2 side by side: one product
-        for half in self.linear.weight.chunk(2 if own else 1, 1):
+        halves = 2 if how.own else 1
+        self.linear = nn.Linear(halves * width, output, how.bias)  # W1 and W2 side by side: one product
+        for half in self.linear.weight.chunk(halves, 1):
             nn.init.xavier_uniform_(half, nn.init.calculate_gain("relu"))
-        if bias:
+        if how.bias:
             nn.init.zeros_(self.linear.bias)
-        self.own, self.mean = own, aggregation == "mean"
+        self.own, self.mean = how.own, how.aggregation == "mean"
 
-    def forward(self, x: Tensor, links: Links) -> Tensor:
+    def forward(self, x: Tensor, links: Links, first: Tensor) -> Tensor:
         """(..., F) to (..., F')."""
-        near = links.sum(x)
-        if self.mean:
-            near = near / links.degree.clamp_min(1e-6)  # a node without links has a sum of 0
+        gathered = links.mean if self.mean else links.sum
+        if self.own and self.linear.out_features < x.shape[-1]:  # the sum commutes, and is of fewer features after W2
+            of_own, of_near = self.linear.weight.chunk(2, 1)
+            return linear(x, of_own, self.linear.bias) + gathered(linear(x, of_near))
+        near = gathered(x)
         found: Tensor = self.linear(torch.cat([x, near], -1) if self.own else near)
         return found
 
@@ -54,13 +85,13 @@ class Sage(nn.Module):
 class GIN(nn.Module):
     """Graph isomorphism network (Xu et al. 2019): y = MLP((1 + e) x + sum of the neighbours), e learnt from 0."""
 
-    def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
+    def __init__(self, width: int, output: int, first: int, how: Layers) -> None:
         super().__init__()
         self.epsilon = nn.Parameter(torch.zeros(()))
-        self.first, self.norm = _glorot(width, output, bias), RowNorm(output)
-        self.second = _glorot(output, output, bias)
+        self.first, self.norm = _glorot(width, output, how.bias), RowNorm(output)
+        self.second = _glorot(output, output, how.bias)
 
-    def forward(self, x: Tensor, links: Links) -> Tensor:
+    def forward(self, x: Tensor, links: Links, first: Tensor) -> Tensor:
         """(..., F) to (..., F')."""
         hidden = self.norm(self.first((1 + self.epsilon) * x + links.sum(x)))
         found: Tensor = self.second(hidden.relu())
@@ -70,11 +101,11 @@ class GIN(nn.Module):
 class GCN(nn.Module):
     """Graph convolution (Kipf and Welling 2017): y = D^-1/2 (A + I) D^-1/2 x W + b, D the row sums of A + I."""
 
-    def __init__(self, width: int, output: int, aggregation: AggregationName, own: bool, bias: bool) -> None:
+    def __init__(self, width: int, output: int, first: int, how: Layers) -> None:
         super().__init__()
-        self.linear = _glorot(width, output, bias)
+        self.linear = _glorot(width, output, how.bias)
 
-    def forward(self, x: Tensor, links: Links) -> Tensor:
+    def forward(self, x: Tensor, links: Links, first: Tensor) -> Tensor:
         """(..., F) to (..., F')."""
         scale = torch.rsqrt(links.degree + 1)
         scaled = scale * x
@@ -82,12 +113,30 @@ class GCN(nn.Module):
         return found
 
 
-CONVOLUTIONS: dict[str, Callable[[int, int, AggregationName, bool, bool], nn.Module]] = {
+class StructureToVec(nn.Module):
+    """Structure2Vec by mean fields (Dai et al. 2016, algorithm 1): y = W1 f + W2 (sum of the neighbours) + b.
+
+    f is what the block was given, seen again by every layer. Departures: each layer has weights of its own, and the
+    first one's neighbours send f, where the paper has zeros.
+    """
+
+    def __init__(self, width: int, output: int, first: int, how: Layers) -> None:
+        super().__init__()
+        self.of_first, self.of_near = _glorot(first, output, how.bias), _glorot(width, output, False)
+
+    def forward(self, x: Tensor, links: Links, first: Tensor) -> Tensor:
+        """(..., F) and what the block was given, to (..., F')."""
+        found: Tensor = self.of_first(first) + links.sum(self.of_near(x))
+        return found
+
+
+CONVOLUTIONS: dict[str, Callable[[int, int, int, Layers], nn.Module]] = {
     "sage": Sage,
     "gin": GIN,
     "gcn": GCN,
+    "s2v": StructureToVec,
 }
-"""Name to (width, output, aggregation, own, bias) -> a layer."""
+"""Name to (width, output, width of the block's input, settings) -> a layer."""
 
 
 class RowNorm(nn.Module):
@@ -111,56 +160,61 @@ class RowNorm(nn.Module):
         return found
 
 
+class _UnitRows(torch.autograd.Function):
+    """x / |x|, in the few steps that it takes: of small graphs the number of steps is most of the time."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        lengths = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(1e-12)
+        found: Tensor = rows / lengths
+        ctx.save_for_backward(found, lengths)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        found, lengths = ctx.saved_tensors
+        along = (gradient * found).sum(-1, keepdim=True)
+        return torch.addcmul(gradient, found, along, value=-1).div_(lengths)
+
+
+def unit_rows(rows: Tensor) -> Tensor:
+    """Rows brought to length 1, (..., F); a row of zeros stays one."""
+    found: Tensor = _UnitRows.apply(rows)
+    return found
+
+
 class Block(nn.Module):
     """Layers one after another, as the official code stacks them: convolution, length 1, ReLU, batch norm; the last
     has neither of the last two.
 
     Args:
         width: F of the input.
-        hidden: of all layers but the last.
-        output: of the last.
-        layers: at least 1.
-        convolution: sage, gin or gcn.
-        aggregation: of sage.
-        own: of sage.
-        concat: the outputs of all layers side by side; else that of the last.
-        unit: whether each layer's rows are brought to length 1.
-        batch_norm: whether there is any.
-        bias: of the layers.
-        dropout: share of the inputs of every layer, within [0, 1).
+        how: settings.
+        output: of the last layer; by default that of the settings.
     """
 
-    def __init__(
-        self,
-        width: int,
-        hidden: int,
-        output: int,
-        layers: int = 3,
-        convolution: ConvolutionName = "sage",
-        aggregation: AggregationName = "mean",
-        own: bool = True,
-        concat: bool = True,
-        unit: bool = True,
-        batch_norm: bool = True,
-        bias: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, width: int, how: Layers, output: int | None = None) -> None:
         super().__init__()
-        widths = [width, *[hidden] * (layers - 1), output]
-        make = CONVOLUTIONS[convolution]
-        self.layers = nn.ModuleList(make(widths[k], widths[k + 1], aggregation, own, bias) for k in range(layers))
-        self.norms = nn.ModuleList(RowNorm(hidden) if batch_norm else nn.Identity() for _ in range(layers - 1))
-        self.concat, self.unit, self.dropout = concat, unit, nn.Dropout(dropout)
-        self.width = sum(widths[1:]) if concat else output
+        widths = [width, *[how.hidden] * (how.count - 1), how.output if output is None else output]
+        pairs = list(itertools.pairwise(widths))
+        self.layers = nn.ModuleList(CONVOLUTIONS[how.convolution](one, other, width, how) for one, other in pairs)
+        self.norms = nn.ModuleList(RowNorm(other) if how.batch_norm else nn.Identity() for _, other in pairs[:-1])
+        self.adds = [how.residual and one == other for one, other in pairs]
+        self.concat, self.unit, self.dropout = how.concat, how.unit, nn.Dropout(how.dropout)
+        self.width = sum(widths[1:]) if how.concat else widths[-1]
 
     def forward(self, x: Tensor, links: Links) -> Tensor:
         """(..., F) to (..., width)."""
-        found = []
+        found, first = [], x
         for number, layer in enumerate(self.layers):
-            x = layer(self.dropout(x) if self.dropout.p else x, links)
+            before = x
+            x = layer(self.dropout(x) if self.dropout.p else x, links, first)
             if self.unit:
-                x = normalize(x, dim=-1, eps=1e-12)
+                x = unit_rows(x)
             if number < len(self.norms):
                 x = self.norms[number](x.relu())
+            if self.adds[number]:
+                x = x + before
             found.append(x)
         return torch.cat(found, -1) if self.concat else x

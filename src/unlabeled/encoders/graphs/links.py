@@ -1,4 +1,4 @@
-"""Who is linked with whom: sparse between the nodes of a batch, dense between clusters. Both do the same two sums."""
+"""Who is linked with whom: sparse between the nodes of a batch, dense between clusters. Both sum and average."""
 
 import warnings
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from unlabeled.data.graphs.batch import GraphBatch
+from unlabeled.encoders.graphs.segments import unrounded
 
 
 class _Neighbours(torch.autograd.Function):
@@ -24,7 +25,7 @@ class _Neighbours(torch.autograd.Function):
 
 def _product(matrix: Tensor, x: Tensor) -> Tensor:
     """In the matrix's precision, whatever x has: sums over many neighbours are not for bfloat16."""
-    with torch.autocast(x.device.type, enabled=False):
+    with unrounded(x.device):
         found: Tensor = matrix @ x.to(matrix.dtype).contiguous()
     return found.to(x.dtype)
 
@@ -49,6 +50,7 @@ class SparseLinks:
                 starts.int(), batch.edges[1].int(), ones, (count, count), check_invariants=False
             )
         self.degree = degrees.to(like.dtype)[:, None]  # (n, 1)
+        self.shares = 1 / self.degree.clamp_min(1)  # a node without links has a sum of 0
         loops = batch.edges[0, batch.edges[0] == batch.edges[1]]
         self.loops = like.new_zeros(count).index_fill_(0, loops, 1.0)  # (n,), the diagonal of A
         self._last: tuple[Tensor, Tensor] | None = None
@@ -58,6 +60,10 @@ class SparseLinks:
         if self._last is None or self._last[0] is not x:
             self._last = x, _Neighbours.apply(self.matrix, x)
         return self._last[1]
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of the neighbours, (n, F) to (n, F); 0 for a node without any."""
+        return self.sum(x) * self.shares
 
 
 class DenseLinks:
@@ -70,10 +76,17 @@ class DenseLinks:
     def __init__(self, weights: Tensor) -> None:
         self.weights = weights
         self.degree = weights.sum(2, keepdim=True)  # (B, C, 1)
+        self._means: Tensor | None = None
 
     def sum(self, x: Tensor) -> Tensor:
         """A x, (B, C, F) to (B, C, F)."""
         return self.weights @ x
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of the neighbours by weight, (B, C, F) to (B, C, F)."""
+        if self._means is None:
+            self._means = self.weights / self.degree.clamp_min(1e-6)
+        return self._means @ x
 
 
 Links = SparseLinks | DenseLinks

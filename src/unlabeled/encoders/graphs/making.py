@@ -1,15 +1,13 @@
 """Networks for graphs by name."""
 
-from typing import Any
-
 from torch import nn
 
 from unlabeled.data.graphs.form import GraphForm
 from unlabeled.encoders.graphs.diffpool import DiffPool
 from unlabeled.encoders.graphs.features import FeatureName, NodeFeatures
 from unlabeled.encoders.graphs.flat import FlatEncoder
-from unlabeled.encoders.graphs.layers import AggregationName, Block, ConvolutionName
-from unlabeled.encoders.graphs.penalties import LinkDiagonal, LinkLossName, LinkNorm
+from unlabeled.encoders.graphs.layers import AggregationName, ConvolutionName, Layers
+from unlabeled.encoders.graphs.penalties import LinkDiagonal, LinkLossName, LinkNorm, Penalties
 from unlabeled.encoders.graphs.readouts import ReadoutName
 from unlabeled.errors import UserError
 
@@ -29,6 +27,7 @@ def graph_encoder(
     concat: bool = True,
     unit: bool = True,
     batch_norm: bool = True,
+    residual: bool = False,
     bias: bool = True,
     dropout: float = 0.0,
     readout: ReadoutName = "max",
@@ -49,7 +48,7 @@ def graph_encoder(
         form: the form of the set of graphs.
         features: of nodes: labels, attributes, all of both, degree, constant, struct; by default all that nodes carry,
             and the degree where they carry nothing.
-        convolution: sage (GraphSAGE), gin or gcn.
+        convolution: sage (GraphSAGE), gin, gcn, or s2v (Structure2Vec).
         layers: of a block, at least 1.
         hidden: width of all layers but the last of a block.
         output: width of the last.
@@ -58,9 +57,10 @@ def graph_encoder(
         concat: a block gives all its layers' outputs side by side, not the last alone.
         unit: every layer's rows are brought to length 1.
         batch_norm: after all layers of a block but the last.
+        residual: a layer whose input is as wide as its output adds to it.
         bias: of the layers.
         dropout: share of every layer's input, within [0, 1).
-        readout: of every level: max (the paper), mean, sum, max-sum; of flat also set2set and sortpool.
+        readout: of every level: max (the paper), mean, sum, max-sum, max-mean-sum; of flat also set2set and sortpool.
         sort_nodes: nodes that sortpool keeps, at least 10.
         pools: of diffpool, 1 to 3.
         assign_ratio: clusters of the first pool as a share of the largest graph's nodes, and of each further pool as a
@@ -87,20 +87,16 @@ def graph_encoder(
     if not 0 <= dropout < 1 or min(link_weight, entropy_weight) < 0:
         raise ValueError("dropout takes a share from 0 and below 1, link_weight and entropy_weight at least 0")
 
-    def block(width: int, last: int = output) -> Block:
-        return Block(
-            width, hidden, last, layers, convolution, aggregation, own, concat, unit, batch_norm, bias, dropout
-        )
-
+    how = Layers(
+        convolution, layers, hidden, output, aggregation, own, concat, unit, batch_norm, residual, bias, dropout
+    )
     nodes = NodeFeatures(form, features)
     if name == "flat":
-        return FlatEncoder(nodes, block(nodes.width), readout, sort_nodes)
+        return FlatEncoder(nodes, how, readout, sort_nodes)
     if readout in ("set2set", "sortpool"):
-        raise ValueError(f"the readout {readout} is of flat; diffpool takes max, mean, sum or max-sum")
-    losses: dict[str, Any] = {"link_loss": link_loss, "link_norm": link_norm, "link_diagonal": link_diagonal}
-    losses |= {"link_weight": link_weight, "entropy_weight": entropy_weight}
-    counts = cluster_counts(form.nodes, pools, ratio)
-    return DiffPool(nodes, block, block if assign else None, counts, readout, **losses)
+        raise ValueError(f"the readout {readout} is of flat; diffpool takes the others")
+    losses = Penalties(link_loss, link_norm, link_diagonal, link_weight, entropy_weight)
+    return DiffPool(nodes, how, cluster_counts(form.nodes, pools, ratio), assign, readout, losses)
 
 
 def cluster_counts(nodes: int, pools: int, ratio: float) -> list[int]:

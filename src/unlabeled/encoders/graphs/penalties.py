@@ -4,6 +4,7 @@ Each is of one graph at a time and independent of what else is in the batch; (B,
 """
 
 import itertools
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,10 +18,33 @@ LinkLossName = Literal["frobenius", "bce", "none"]
 LinkNorm = Literal["n2", "none"]
 LinkDiagonal = Literal["as-is", "ignore", "one"]
 
+
 EPSILON = 1e-7
 """Inside both logarithms of the binary cross-entropy, as the official code has it."""
 BLOCK = 2**20
 """Pairs of nodes that the binary cross-entropy looks at together."""
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Which losses an assignment has.
+
+    Args:
+        link: frobenius (the paper), bce (the official code), or none (its NoLP).
+        norm: n2 divides by the number of pairs of nodes, none leaves the sum.
+        diagonal: how the diagonal of the first level's A counts; see `frobenius`.
+        link_weight: at least 0.
+        entropy_weight: at least 0.
+    """
+
+    link: LinkLossName = "frobenius"
+    norm: LinkNorm = "n2"
+    diagonal: LinkDiagonal = "as-is"
+    link_weight: float = 1.0
+    entropy_weight: float = 1.0
+
+
+DEFAULTS = Penalties()
 
 
 def frobenius(
@@ -130,6 +154,6 @@ def dense_cross_entropy(assignment: Tensor, weights: Tensor) -> Tensor:
     return -(linked * (p + EPSILON).log() + (1 - linked) * (1 - p + EPSILON).log()).sum((1, 2))
 
 
-def entropy(log_assignment: Tensor) -> Tensor:
-    """- sum_c S_c log S_c of each row, (..., C) to (...), of the logarithm, which is finite where S is rounded to 0."""
-    return -(log_assignment.exp() * log_assignment).sum(-1)
+def entropy(assignment: Tensor, log_assignment: Tensor) -> Tensor:
+    """- sum_c S_c log S_c of each row, (..., C) to (...); the logarithm is finite where S is rounded to 0."""
+    return -(assignment * log_assignment).sum(-1)

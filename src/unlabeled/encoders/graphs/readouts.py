@@ -1,20 +1,41 @@
 """Nodes of a graph to one vector: max, mean, sum, Set2Set, SortPool."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from unlabeled.data.graphs.batch import Segments
 
-ReadoutName = Literal["max", "mean", "sum", "max-sum", "set2set", "sortpool"]
+ReadoutName = Literal["max", "mean", "sum", "max-sum", "max-mean-sum", "set2set", "sortpool"]
+
+
+class _SegmentMax(torch.autograd.Function):
+    """The gradient of torch's own scatter takes an index a number, and is many times as slow as whole rows."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, owner: Tensor, count: int) -> Tensor:
+        empty = rows.new_full((count, rows.shape[1]), float("-inf"))
+        found = empty.scatter_reduce(0, owner[:, None].expand_as(rows), rows, "amax", include_self=False)
+        ctx.save_for_backward(rows, owner, found)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        rows, owner, found = ctx.saved_tensors
+        largest = (rows == found.index_select(0, owner)).to(gradient.dtype)
+        shared = gradient / segment_sum(largest, owner, len(found))
+        return largest.mul_(shared.index_select(0, owner)), None, None
 
 
 def segment_max(rows: Tensor, owner: Tensor, count: int) -> Tensor:
     """The largest of each feature over an owner's rows, (n, F) to (count, F); of equals all share the gradient."""
-    empty = rows.new_full((count, rows.shape[1]), float("-inf"))
-    return empty.scatter_reduce(0, owner[:, None].expand_as(rows), rows, "amax", include_self=False)
+    found: Tensor = _SegmentMax.apply(rows, owner, count)
+    return found
 
 
 def segment_sum(rows: Tensor, owner: Tensor, count: int) -> Tensor:
@@ -23,21 +44,22 @@ def segment_sum(rows: Tensor, owner: Tensor, count: int) -> Tensor:
 
 
 class Pooled(nn.Module):
-    """One of the readouts without weights.
+    """Readouts without weights, side by side.
 
     Args:
         width: F of the rows.
-        name: max, mean, sum, or max-sum (the official code's `num_aggs` 2: both side by side).
+        name: max, mean or sum, or several, such as max-sum (the official code's `num_aggs` 2).
     """
 
     def __init__(self, width: int, name: str) -> None:
         super().__init__()
-        self.width = 2 * width if name == "max-sum" else width
-        self.pool = _POOLS[name]
+        self.pools = [_POOLS[part] for part in name.split("-")]
+        self.width = len(self.pools) * width
 
     def forward(self, rows: Tensor, of: Segments) -> Tensor:
         """(n, F) to (B, width)."""
-        return self.pool(rows, of)
+        found = [pool(rows, of) for pool in self.pools]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
 
 
 def _max(rows: Tensor, of: Segments) -> Tensor:
@@ -56,9 +78,8 @@ _POOLS: dict[str, Callable[[Tensor, Segments], Tensor]] = {
     "max": _max,
     "mean": _mean,
     "sum": _sum,
-    "max-sum": lambda rows, of: torch.cat([_max(rows, of), _sum(rows, of)], 1),
 }
-"""(rows, of) -> (B, F) or wider."""
+"""(rows, of) -> (B, F)."""
 
 
 class Set2Set(nn.Module):
@@ -122,11 +143,12 @@ class SortPool(nn.Module):
         return found
 
 
+def _pooled(name: str, width: int, nodes: int) -> Pooled:
+    return Pooled(width, name)
+
+
 READOUTS: dict[str, Callable[[int, int], Any]] = {
-    "max": lambda width, nodes: Pooled(width, "max"),
-    "mean": lambda width, nodes: Pooled(width, "mean"),
-    "sum": lambda width, nodes: Pooled(width, "sum"),
-    "max-sum": lambda width, nodes: Pooled(width, "max-sum"),
+    **{name: partial(_pooled, name) for name in ("max", "mean", "sum", "max-sum", "max-mean-sum")},
     "set2set": lambda width, nodes: Set2Set(width),
     "sortpool": SortPool,
 }

@@ -1,6 +1,7 @@
 """Products of the rows of each graph, without padding: what pooling and unpooling are made of."""
 
 import itertools
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,8 +18,11 @@ class _Gathered(torch.autograd.Function):
         ctx.save_for_backward(left, right)
         ctx.ends = ends
         out = left.new_empty(len(ends) - 1, left.shape[1], right.shape[1])
-        for place, (start, end) in enumerate(itertools.pairwise(ends)):
-            torch.mm(left[start:end].T, right[start:end], out=out[place])
+        counts = _counts(ends)
+        for one, other, found in zip(
+            left.T.split_with_sizes(counts, 1), right.split_with_sizes(counts), out.unbind(), strict=True
+        ):
+            torch.mm(one, other, out=found)
         return out
 
     @staticmethod
@@ -44,10 +48,17 @@ class _Spread(torch.autograd.Function):
 
 
 def _spread(left: Tensor, right: Tensor, ends: tuple[int, ...]) -> Tensor:
-    out = left.new_empty(len(left), right.shape[2])
-    for place, (start, end) in enumerate(itertools.pairwise(ends)):
-        torch.mm(left[start:end], right[place], out=out[start:end])
+    out, counts = left.new_empty(len(left), right.shape[2]), _counts(ends)
+    for one, other, found in zip(
+        left.split_with_sizes(counts), right.unbind(), out.split_with_sizes(counts), strict=True
+    ):
+        torch.mm(one, other, out=found)
     return out
+
+
+def _counts(ends: tuple[int, ...]) -> list[int]:
+    """Rows of each graph: cut by one call, for of small graphs cutting one by one would take most of the time."""
+    return [end - start for start, end in itertools.pairwise(ends)]
 
 
 def gathered(left: Tensor, right: Tensor, of: Segments) -> Tensor:
@@ -61,7 +72,7 @@ def gathered(left: Tensor, right: Tensor, of: Segments) -> Tensor:
     Returns:
         (B, C, F), in float32 at least, for it sums over all nodes of a graph.
     """
-    with torch.autocast(left.device.type, enabled=False):
+    with unrounded(left.device):
         left, right = exact(left), exact(right)
         found: Tensor = _Gathered.apply(left.contiguous(), right.contiguous(), of.ends)
         return found
@@ -78,9 +89,14 @@ def spread(left: Tensor, right: Tensor, of: Segments) -> Tensor:
     Returns:
         (n, F).
     """
-    with torch.autocast(left.device.type, enabled=False):
+    with unrounded(left.device):
         found: Tensor = _Spread.apply(exact(left).contiguous(), exact(right), of.ends)
         return found
+
+
+def unrounded(device: torch.device) -> AbstractContextManager[Any]:
+    """Without autocast, where there is any."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
 def exact(rows: Tensor) -> Tensor:
