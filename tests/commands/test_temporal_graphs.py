@@ -63,6 +63,21 @@ def test_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
         assert torch.equal(value, Run(tmp_path / "run").weights()[name]), name
 
 
+def test_attributes_of_nodes_are_what_is_seen(trained: Path, tmp_path: Path) -> None:
+    names = southern_women().names
+    lines = [f"{name},{number % 3},{number % 5}" for number, name in enumerate(names)]
+    (tmp_path / "ages.csv").write_text("\n".join(["node,age,size", *lines]), encoding="utf-8")
+    links, flags = trained.parent / "links.csv", SMALL | {"window": "20d", "attributes": str(tmp_path / "ages.csv")}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "run", **flags)
+    assert Run(tmp_path / "run").weights()["structural.0.weight"].shape == (2, 16)
+    made = unlabeled.embed(tmp_path / "run", out=tmp_path / "nodes.parquet")
+    assert made.width == 16
+    unlabeled.pretrain("dysat", links, out=tmp_path / "half", **flags | {"max_time": 0})
+    unlabeled.pretrain("dysat", out=tmp_path / "half", resume=True, workers=0)
+    for name, value in Run(tmp_path / "run").weights().items():
+        assert torch.equal(value, Run(tmp_path / "half").weights()[name]), name
+
+
 def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_path: Path) -> None:
     other = (trained.parent / "links.csv").read_text(encoding="utf-8").replace("Theresa", "Teresa")
     (tmp_path / "other.csv").write_text(other, encoding="utf-8")

@@ -81,25 +81,26 @@ class SelfAttention(nn.Module):
 
         h_t = structural(x_t, A_t)  (N_t, F);      e = temporal(h + P)  (N, T, F),  h zero where a node is not seen yet
 
-    A node's input is its one-hot number, so that the first layer's weight is a table of nodes.
+    A node's input is its one-hot number, so that the first layer's weight is a table of nodes; or its attributes.
 
     Args:
         nodes: N, rows of that table.
         snapshots: T, rows of the table P of positions.
         parts: what it is made of.
+        attributes: A, of each node; 0 where it has none.
 
     Raises:
         ValueError: numbers that do not fit.
     """
 
-    def __init__(self, nodes: int, snapshots: int, parts: Attention) -> None:
+    def __init__(self, nodes: int, snapshots: int, parts: Attention, attributes: int = 0) -> None:
         super().__init__()
         if nodes < 1 or snapshots < 1 + parts.incremental:
             raise ValueError(
                 f"an encoder needs at least 1 node and 1 snapshot, 2 where it is incremental, got {nodes}, {snapshots}"
             )
         self.parts, self.snapshots = parts, snapshots
-        rate, inputs, layers = parts.structural_dropout, nodes, []
+        rate, inputs, layers = parts.structural_dropout, attributes or nodes, []
         for width, heads in zip(parts.structural_widths, parts.structural_heads, strict=True):
             layers.append(StructuralAttention(inputs, width, heads, rate, parts.residual))
             inputs = width
@@ -134,7 +135,8 @@ class SelfAttention(nn.Module):
         """h, (R, F): every node in every snapshot since its first."""
         if self.table is not None:
             return self.table[graph.node]
-        rows: Tensor | None = None
+        kind = next(self.parameters()).dtype
+        rows = None if graph.attributes is None else graph.attributes.to(kind)[graph.node]
         for layer in self.structural:
             rows = layer(rows, graph)
         assert rows is not None
