@@ -90,8 +90,8 @@ class TemporalAttention(nn.Module):
         exact = rows.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled(rows.device.type)
         if count <= SHORT and exact and rows.device.type == "cpu":
             parts = [torch.matmul(layer.weight, part.permute(1, 2, 0)) for layer, part in layers]  # (T, F, N)
-            split = [part.view(len(part), self.heads, -1, len(rows)) for part in parts]
-            return short_attention(*split, mask, rate, scale).flatten(1, 2).permute(2, 0, 1)
+            query, key, value = (part.view(len(part), self.heads, -1, len(rows)) for part in parts)
+            return short_attention(query, key, value, mask, rate, scale).flatten(1, 2).permute(2, 0, 1)
         query, key, value = (
             layer(part).view(*part.shape[:2], self.heads, -1).transpose(1, 2) for layer, part in layers
         )
