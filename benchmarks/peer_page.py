@@ -13,14 +13,19 @@ CONTENDERS = {"ours": "ours", "lightly": "lightly", "ours-equal-seconds": "ours,
 """Their names in rows, and on the page."""
 
 
-def seconds_to(loss: float, points: list[list[float]]) -> float:
-    """When a curve of (step, seconds, loss) first came down to a loss, between its points by a straight line."""
+def steps_to(loss: float, points: list[list[float]]) -> float:
+    """When a curve of (step, seconds, loss) first came down to a loss, in steps, between points by a straight line."""
     if points[0][2] <= loss:
-        return points[0][1]
-    for (_, before, above), (_, after, below) in pairwise(points):
+        return points[0][0]
+    for (before, _, above), (after, _, below) in pairwise(points):
         if below <= loss:
             return before + (after - before) * (above - loss) / (above - below)
-    return points[-1][1]
+    return points[-1][0]
+
+
+def rate(row: dict[str, Any]) -> float:
+    """Images a second of a row's contender, measured in turn with the other's before the training."""
+    return row["steps_per_second"]["lightly" if row["contender"] == "lightly" else "ours"] * row["batch_size"]
 
 
 def section(rows: list[dict[str, Any]]) -> list[str]:
@@ -37,15 +42,14 @@ def section(rows: list[dict[str, Any]]) -> list[str]:
         f"{about['environment']['lightly']}, {about['environment']['threads']} threads, torch "
         f"{about['environment']['packages']['torch']}",
         "",
-        "| | steps | minutes | images/s | k-NN | linear | loss on held-out views |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| | steps | images/s, in turn | k-NN | linear | loss on held-out views |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, several in ((name, several) for name, several in by_name.items() if several):
         cells = [
             CONTENDERS[name],
             spread([row["steps"] for row in several], 0),
-            spread([row["seconds"] / 60 for row in several], 1),
-            spread([row["steps"] * row["batch_size"] / row["seconds"] for row in several], 0),
+            spread([rate(row) for row in several], 0),
             *(spread([row["evaluate"][one]["value"] for row in several]) for one in ("knn", "linear")),
             spread([row["held_out_loss"][-1][2] for row in several]),
         ]
@@ -56,14 +60,14 @@ def section(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def equal_loss(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """Images a second of both, measured to the loss that both reach: as if each needed the images lightly needs."""
+    """Time to the loss that both reach at the rates measured in turn: training itself may have shared the machine."""
     loss = max(row["held_out_loss"][-1][2] for row in (ours, theirs))
-    times = [seconds_to(loss, row["held_out_loss"]) for row in (ours, theirs)]
-    needed = theirs["steps"] * theirs["batch_size"] * times[1] / theirs["seconds"]
+    images = [steps_to(loss, row["held_out_loss"]) * row["batch_size"] for row in (ours, theirs)]
+    times = [count / rate(row) for count, row in zip(images, (ours, theirs), strict=True)]
     return (
-        f"- Seed {ours['seed']}, to an equal loss of {loss:.3f}: ours {times[0]:.0f} s, lightly {times[1]:.0f} s; of "
-        f"the {needed:,.0f} images that lightly needs, ours is worth {needed / times[0]:,.0f} a second, lightly "
-        f"{needed / times[1]:,.0f}."
+        f"- Seed {ours['seed']}, to an equal loss of {loss:.3f}: ours {images[0]:,.0f} images, lightly "
+        f"{images[1]:,.0f}; at these rates {times[0]:.0f} s and {times[1]:.0f} s, "
+        f"{times[1] / times[0]:.2f} times as long."
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
-from unlabeled.encoders.temporal_graphs import NodeTable, SelfAttention, node_rows, snapshot_graph
+from unlabeled.encoders.temporal_graphs import Attention, NodeTable, SelfAttention, node_rows, snapshot_graph
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention, gathered, link_softmax
 from unlabeled.encoders.temporal_graphs.temporal import TemporalAttention
 
@@ -20,7 +20,7 @@ def small(**options: Any) -> SelfAttention:
     settings: dict[str, Any] = {
         "structural_widths": (12, 8), "structural_heads": (4, 2), "temporal_widths": (8,), "temporal_heads": (4,),
     }  # fmt: skip
-    module = SelfAttention(18, 14, **(settings | options)).double().eval()
+    module = SelfAttention(18, 14, Attention(**(settings | options))).double().eval()
     for name, parameter in module.named_parameters():
         if "bias" in name:
             torch.nn.init.normal_(parameter)  # zero at first, so that a lost bias would not be seen
@@ -100,6 +100,44 @@ def test_the_sparse_pass_is_the_dense_equation(weight: Any) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)  # link weights are kept in float32
 
 
+def test_attributes_take_the_place_of_numbers() -> None:
+    """Each row divided by its sum; one-hot attributes are the numbers themselves."""
+    snapshots, rng = southern_women(), np.random.default_rng(0)
+    attributes = rng.random((18, 5)).astype(np.float32)
+    attributes[3] = 0
+    torch.manual_seed(0)
+    parts = Attention((12,), (4,), (8,), (4,), structural_dropout=0.0)
+    module = SelfAttention(18, 14, parts, 5).double().eval()
+    found = array(module.hidden(module.graph_of(replace(snapshots, attributes=attributes))))
+    shares = attributes / np.maximum(attributes.sum(1, keepdims=True), 1e-30)
+    expected = [
+        dense_layer(module.structural[0], shares[:many], dense_adjacency(snapshots, t), True)  # type: ignore[arg-type]
+        for t, many in enumerate(snapshots.nodes)
+    ]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-6)
+    numbered, hot = small(), small()
+    same = hot(hot.graph_of(replace(snapshots, attributes=np.eye(18, dtype=np.float32))))
+    torch.testing.assert_close(same, numbered(numbered.graph_of(snapshots)))
+
+
+def test_residuals_go_around_every_attention() -> None:
+    module, snapshots = small(residual=True), southern_women()
+    graph = module.graph_of(snapshots)
+    rows = torch.eye(18, dtype=torch.float64)[graph.node]
+    for layer in module.structural:
+        skip, layer.skip = layer.skip, None
+        before_elu = torch.where((plain := layer(rows, graph)) > 0, plain, plain.clamp(min=-1 + 1e-12).log1p())
+        rows = torch.nn.functional.elu(before_elu + rows @ skip.weight.T)
+        layer.skip = skip
+    torch.testing.assert_close(module.hidden(graph), rows)
+    hidden = module.history(graph) + module.positions
+    last = module.temporal[0]
+    last.residual = False
+    expected = last(hidden) + hidden
+    last.residual = True
+    torch.testing.assert_close(module(graph), expected)
+
+
 def test_what_is_later_changes_nothing_before() -> None:
     module, whole = small(), southern_women()
     weight = whole.weight.copy()
@@ -107,6 +145,18 @@ def test_what_is_later_changes_nothing_before() -> None:
     changed = replace(whole, weight=weight)
     one, other = module(module.graph_of(whole)), module(module.graph_of(changed))
     assert torch.equal(one[:, :9], other[:, :9]) and not torch.equal(one[:, 9:], other[:, 9:])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temporal_widths": (8, 8), "temporal_heads": (4, 2)}, {"temporal": False}, {"attention_window": 2},
+     {"residual": True, "mask_unseen": True}],
+)  # fmt: skip
+def test_the_last_snapshots_alone_are_the_last_of_all(options: dict[str, Any]) -> None:
+    module = small(**options)
+    graph = module.graph_of(southern_women())
+    for last in (1, 3, 20):
+        torch.testing.assert_close(module(graph, last=last), module(graph)[:, -last:])
 
 
 def test_renumbered_nodes_have_the_same_embeddings() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from battery.processes import run_in_processes
@@ -90,6 +91,31 @@ def test_offsets_change_nothing(kernel_memory: int, monkeypatch: Any) -> None:
     np.testing.assert_allclose(often.bias, found.bias, atol=1e-8)
     narrow = balanced_assignment(logits.astype(np.float32), STRENGTH, tolerance=1e-4, kernel_memory=kernel_memory)
     np.testing.assert_allclose(narrow.bias, found.bias, atol=0.02)
+
+
+def written_out(logits: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Logarithms of the clusters' shares, (K,)."""
+    scores = STRENGTH * logits + bias
+    return np.asarray(logsumexp(scores - logsumexp(scores, 1, keepdims=True), 0) - np.log(len(logits)))
+
+
+@pytest.mark.parametrize("between", [10.0, 15.5, 16.5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_one_number_stands_for_the_largest_of_rows_that_lie_near_each_other(between: float, dtype: Any) -> None:
+    """To the edge: a cluster that is 65 bits below all rows' largest, and a bias that is 39 bits higher there."""
+    logits, bits = drawn(), STRENGTH * passes.BITS
+    logits -= logits[:, 1:].max(1, keepdims=True)
+    logits[:, 0] = -65 / bits
+    logits[:100] += between / bits
+    logits = logits.astype(dtype)
+    moved = np.zeros(12)
+    moved[0] = 39 / passes.BITS
+    with rows.Threads() as threads:
+        shares = passes.Shares(logits, 12, STRENGTH, None, 0, threads)
+        for bias in (np.zeros(12), np.zeros(12), moved, np.linspace(-5, 5, 12), 100 * moved, 101 * moved):
+            found = shares.log(torch.from_numpy(bias))
+            np.testing.assert_allclose(found, written_out(logits.astype(np.float64), bias), rtol=1e-5, atol=1e-5)
+            assert (shares.even is None) == (between > passes.EVEN)
 
 
 def test_lost_shares_are_found_in_logarithms(monkeypatch: Any, whole: Any) -> None:

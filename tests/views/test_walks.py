@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
 from unlabeled.data.temporal_graphs.snapshots import Node
+from unlabeled.training.loader import ByPlace, seen
 from unlabeled.views.temporal_graphs import Negatives, activity_bars, contexts, nodes, walks
 from unlabeled.views.temporal_graphs.walks import Adjacency, _pairs, without_replacement
 
@@ -123,3 +125,11 @@ def test_a_node_is_its_number() -> None:
     for place in (0, 17):
         links = [[w for a, b, w in zip(*samples.links(t), strict=True) if place in (a, b)] for t in range(14)]
         np.testing.assert_allclose(samples.read(place).activity, np.log1p([sum(each) for each in links]), rtol=1e-6)
+
+
+def test_nodes_by_place_are_nodes_as_they_are_read() -> None:
+    samples = southern_women()
+    view, places = nodes(None), np.array([4, 0, 17, 9])
+    batch = seen(samples, view, places, (0, 1, 2), [])
+    assert isinstance(view, ByPlace) and torch.equal(batch.index, torch.from_numpy(places))
+    assert torch.equal(batch.views, view.join([[view.read(samples, int(place)) for place in places]]))

@@ -32,6 +32,9 @@ class LinkPredicted(Evaluated):
         select: how the epoch is chosen.
         incremental: whether training was.
         negatives: how pairs without a link are drawn.
+        features: what the classifier sees of a pair.
+        past: whether it learns from earlier snapshots too.
+        validation: mean over steps of the AUC on the validation pairs, of which nothing is a test pair.
         skipped: steps that are left out, and why.
     """
 
@@ -44,6 +47,9 @@ class LinkPredicted(Evaluated):
     select: str = "validation"
     incremental: bool = False
     negatives: str = "uniform"
+    features: str = "product"
+    past: bool = False
+    validation: float = 0.0
     skipped: list[str] = field(default_factory=list)
 
 
@@ -67,7 +73,7 @@ class _Asked:
         told["incremental"] = self.incremental
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
-        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "1")
+        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "3")
 
     @property
     def place(self) -> "Path":
@@ -142,13 +148,15 @@ def link_prediction(
     deepwalk_epochs: int = 100,
     incremental: bool = False,
     negatives: Literal["uniform", "historical"] = "uniform",
+    features: Literal["product", "dot", "scores"] = "product",
+    past: bool = False,
 ) -> LinkPredicted:
     """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
 
     Of each step, a fifth of the links and of as many pairs without a link choose the epoch, and a logistic regression
     on products of embeddings learns from a quarter of the rest and is tested on the others, ten splits over. Steps
     that are finished are kept with the run, and the command goes on where it was stopped. One training serves the
-    tasks next, new and new-nodes, with self-pairs and without.
+    tasks next, new and new-nodes, with self-pairs and without, and all `features`.
 
     Example: unlabeled evaluate link-prediction runs/mail --task new
 
@@ -165,6 +173,10 @@ def link_prediction(
         incremental: each training sees its last snapshot alone, and what the one before made of the others (IncSAT).
         negatives: pairs without a link are any alike (the protocol's), or first of all those that were linked before,
             which a score that only remembers cannot tell from links.
+        features: what the regression sees of a pair: the product of its embeddings, entry by entry (the protocol's);
+            its sum, the dot product, beside it; or the simple scores too.
+        past: let the regression learn from the links of the last three snapshots that are trained on too, each seen
+            from the embeddings of the snapshot before; with few links in a snapshot that is most of what there is.
 
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
@@ -196,8 +208,10 @@ def link_prediction(
             file = asked.place / f"{'multi' if multi else 'step'}-{count:04}.npz"
             found[count] = kept_or_made(file, partial(asked.step, count, multi))
             progress.update(number + 1)
-    result = _result(folder, asked, task, self_pairs, found)
+    result = _result(folder, asked, task, self_pairs, features, past, found)
     ending = "" if negatives == "uniform" else f"-{negatives}"
+    ending += "" if features == "product" else f"-{features}"
+    ending += "-past" if past else ""
     folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}{ending}", result)
     return result
 
@@ -217,10 +231,17 @@ def _counts(snapshots: int, task: str, steps: int | None) -> list[int]:
 
 
 def _result(
-    folder: "Run", asked: _Asked, task: Any, self_pairs: bool, found: "dict[int, dict[str, Answer]]"
+    folder: "Run",
+    asked: _Asked,
+    task: Any,
+    self_pairs: bool,
+    features: Any,
+    past: bool,
+    found: "dict[int, dict[str, Answer]]",
 ) -> LinkPredicted:
     from unlabeled.errors import UserError
     from unlabeled.evaluation.link_prediction.examples import LEAST
+    from unlabeled.evaluation.link_prediction.step import way_of
     from unlabeled.evaluation.link_prediction.summary import answers_to, details_of, figures, records
 
     ahead = range(1, FUTURE + 1) if task == "multi-step" else (1,)
@@ -228,8 +249,14 @@ def _result(
     shown = asked.whole.starts_shown()
     if not ours:
         raise UserError(f"none of {len(found)} steps has {LEAST} links to predict; use a longer --window.")
-    told = {way: figures(list(ours.values()), way) for way in next(iter(ours.values())).scores}
-    details = {way: details_of(each) for way, each in told.items()}
+    answers, way = list(ours.values()), way_of("trained", features, past)
+    ways = {name: name for name in answers[0].scores if "+" not in name}
+    # the others are told with what the classifier sees of ours, and learns from
+    for name in ("trained", "random_encoder", "deepwalk", "scores_regression"):
+        sees = name if name == "scores_regression" else way_of(name, features)
+        ways[name] = f"{sees}+past" if past and f"{sees}+past" in answers[0].scores else sees
+    told = {name: figures(answers, each) for name, each in ways.items()}
+    details = {name: details_of(each) for name, each in told.items()}
     best = details.pop("trained")
     has_self = any(name.endswith("self") for answers in found.values() for name in answers)
     return LinkPredicted(
@@ -248,12 +275,15 @@ def _result(
         task=task,
         micro_auc=best["micro_auc"],
         average_precision=best["average_precision"],
-        steps=records(ours, told, shown),
+        steps=records(ours, told, way, shown),
         self_pairs=self_pairs,
-        other_self_pairs=figures(list(other.values()), "trained").macro_auc if has_self and other else None,
+        other_self_pairs=figures(list(other.values()), way).macro_auc if has_self and other else None,
         select=asked.select,
         incremental=asked.incremental,
         negatives=asked.negatives,
+        features=features,
+        past=past,
+        validation=best["validation"],
         skipped=[
             f"{shown[count + far - 1]}: fewer than {LEAST} links"
             for count in found for far in ahead if (count, far) not in ours

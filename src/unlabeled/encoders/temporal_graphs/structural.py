@@ -120,8 +120,8 @@ class StructuralAttention(nn.Module):
                 value, key = value[graph.node], graph.key  # each snapshot drops its own
             value = dropout(value, self.rate)
         out = gathered(value, share, graph.query, key, len(graph.node)).flatten(1)  # (R, F)
-        if self.skip is not None and rows is not None:
-            out = out + self.skip(rows)
+        if self.skip is not None:
+            out = out + (self.skip.weight.t()[graph.node] if rows is None else self.skip(rows))
         return elu(out)
 
     def norm(self) -> Tensor:

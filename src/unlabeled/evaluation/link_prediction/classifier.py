@@ -1,12 +1,26 @@
 """From embeddings of nodes to scores of pairs: logistic regression on products."""
 
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 
 from unlabeled.evaluation.link_prediction.examples import Examples, Split
 from unlabeled.metrics.auc import auc
+
+PairFeatures = Literal["product", "dot", "scores"]
+
+KINDS: tuple[PairFeatures, ...] = get_args(PairFeatures)
+"""All of them: one training serves each."""
+
+PAST = 3
+"""Earlier snapshots whose links a classifier may learn from too."""
+
+NEWTON = 50
+"""Steps of Newton's method, at most; it takes about six."""
+
+TOLERANCE = 1e-9
 
 
 def products(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -15,18 +29,100 @@ def products(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return out
 
 
-def fitted_scores(features: np.ndarray, linked: np.ndarray, train: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Scores of the examples at `places`, of a logistic regression that learns from those at `train`.
+def pair_features(kind: PairFeatures, embeddings: np.ndarray, pairs: np.ndarray, simple: np.ndarray) -> np.ndarray:
+    """What the classifier sees of pairs, (M, ...).
 
-    scikit-learn's with liblinear, L2 and C = 1, features as they are: the protocol's, whose intercept is penalised too.
+    Args:
+        kind: product: the Hadamard product (the protocol's); dot: its sum beside it, which few examples do not have to
+            learn entry by entry; scores: the logarithms of 1 plus the simple scores beside both.
+        embeddings: of all nodes, (N, F).
+        pairs: int64 (M, 2).
+        simple: the simple scores of the pairs, (M, S), at least 0.
     """
-    from sklearn.linear_model import LogisticRegression
+    product = products(embeddings, pairs)
+    beside = [] if kind == "product" else [product.sum(1, keepdims=True)]
+    return np.concatenate([product, *beside, *([np.log1p(simple)] if kind == "scores" else [])], 1)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # liblinear says when it stops early; the score is what it is
-        model = LogisticRegression(solver="liblinear", random_state=0).fit(features[train], linked[train])
-    out: np.ndarray = model.decision_function(features[places])
+
+def fitted_scores(
+    features: np.ndarray,
+    linked: np.ndarray,
+    train: np.ndarray,
+    places: np.ndarray,
+    more: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Scores of the examples at `places`, of a logistic regression that learns from those at `train`, and from `more`.
+
+    It minimises 1/2 |w|^2 + sum of log(1 + exp(-y <w, x>)), x the features as they are and a 1: scikit-learn's with
+    liblinear and C = 1, the protocol's, whose intercept is penalised too.
+
+    Args:
+        features: of the examples, (M, D).
+        linked: bool (M,).
+        train: int64, places.
+        places: int64.
+        more: features and answers of other examples.
+    """
+    count = len(features)
+    if more is not None:
+        features, linked = np.concatenate([features, more[0]]), np.concatenate([linked, more[1]])
+        train = np.concatenate([train, np.arange(count, len(features))])
+    rows = np.concatenate([features, np.ones((len(features), 1))], 1, dtype=np.float64)
+    learnt = rows[train]
+    basis = None
+    if len(learnt) < learnt.shape[1]:  # w lies in the span of the rows it learns from
+        basis, triangle = np.linalg.qr(learnt.T)
+        learnt = triangle.T
+    weight = _minimum(learnt, linked[train])
+    out: np.ndarray = rows[places] @ (weight if basis is None else basis @ weight)
     return out
+
+
+def _minimum(rows: np.ndarray, linked: np.ndarray) -> np.ndarray:
+    """w (D,) of the objective, by Newton's method with steps halved until they descend."""
+    sign = np.where(linked, 1.0, -1.0)
+
+    def objective(weight: np.ndarray) -> float:
+        return float(0.5 * weight @ weight + np.logaddexp(0, -sign * (rows @ weight)).sum())
+
+    weight = np.zeros(rows.shape[1])
+    value = objective(weight)
+    for _ in range(NEWTON):
+        share = 1 / (1 + np.exp(-np.clip(rows @ weight, -500, 500)))
+        slope = weight + rows.T @ (share - linked)
+        curve = np.eye(len(weight)) + rows.T @ (rows * (share * (1 - share))[:, None])
+        step = np.linalg.solve(curve, -slope)
+        if -slope @ step < TOLERANCE:  # twice what there is to gain
+            break
+        size = 1.0
+        while (lower := objective(weight + size * step)) > value and size > TOLERANCE:
+            size /= 2
+        weight, value = weight + size * step, lower
+    return weight
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Examples, and the simple scores of their pairs.
+
+    Args:
+        examples: pairs.
+        simple: (M,) each.
+        back: how many snapshots before the last the embeddings are of that they are asked of.
+    """
+
+    examples: Examples
+    simple: dict[str, np.ndarray]
+    back: int = 0
+
+    def features(self, kind: PairFeatures, recent: np.ndarray) -> np.ndarray:
+        """What the classifier sees of them, of embeddings (P, N, F)."""
+        return pair_features(kind, recent[-1 - self.back], self.examples.pairs, self.counts)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The simple scores, (M, S)."""
+        return np.stack(list(self.simple.values()), 1)
 
 
 @dataclass(frozen=True)
@@ -35,25 +131,39 @@ class Question:
 
     Args:
         name: of the task, and of the treatment of self-pairs.
-        examples: pairs.
+        now: the examples.
         validation: int64, places.
         splits: of the rest.
+        past: the same question about earlier snapshots, whose answers are known.
     """
 
     name: str
-    examples: Examples
+    now: Asked
     validation: np.ndarray
     splits: list[Split]
+    past: list[Asked] = field(default_factory=list)
 
-    def validate(self, features: np.ndarray) -> float:
-        """AUC on the validation examples of a classifier that learns from the first split."""
-        scores = fitted_scores(features, self.examples.linked, self.splits[0].train, self.validation)
-        return auc_of(scores, self.examples.linked[self.validation])
+    @property
+    def linked(self) -> np.ndarray:
+        """The answers."""
+        return self.now.examples.linked
 
-    def test(self, features: np.ndarray) -> list[np.ndarray]:
+    def validate(self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> float:
+        """AUC on the validation examples of a classifier that learns from the first split, and from `more`."""
+        scores = fitted_scores(features, self.linked, self.splits[0].train, self.validation, more)
+        return auc_of(scores, self.linked[self.validation])
+
+    def test(self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> list[np.ndarray]:
         """Scores of each split's test examples."""
-        linked = self.examples.linked
-        return [fitted_scores(features, linked, split.train, split.test) for split in self.splits]
+        return [fitted_scores(features, self.linked, split.train, split.test, more) for split in self.splits]
+
+    def learnt_before(self, features: Callable[[Asked], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Features and answers of the past, None where there is none."""
+        if not self.past:
+            return None
+        return np.concatenate([features(each) for each in self.past]), np.concatenate(
+            [each.examples.linked for each in self.past]
+        )
 
 
 def auc_of(scores: np.ndarray, linked: np.ndarray) -> float:

@@ -1,14 +1,15 @@
 """One step of link prediction: a fresh training, judged on every question beside the simple scores."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from unlabeled import chance
-from unlabeled.evaluation.link_prediction.classifier import Question, auc_of, products
+from unlabeled.evaluation.link_prediction.classifier import KINDS, PAST, Asked, PairFeatures, Question, auc_of
 from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.training import Epoch
@@ -61,7 +62,27 @@ def questions(
             if given is None or (without is not None and len(given.pairs) == without):
                 continue  # too few links, or no link of a node to itself
             without = len(given.pairs)
-            yield Question(name_of(task, self_pairs, ahead), given, *splits(given, draws, draw))
+            parts = splits(given, draws, draw)
+            now = Asked(given, simple_scores(whole.prefix(count), given.pairs))
+            yield Question(
+                name_of(task, self_pairs, ahead),
+                now,
+                *parts,
+                list(asked_before(whole, count, task, ahead, self_pairs, seed, negatives)),
+            )
+
+
+def asked_before(
+    whole: Any, count: int, task: Task, ahead: int, self_pairs: bool, seed: int, negatives: NegativesName
+) -> Iterator[Asked]:
+    """The same question about snapshots that are known, of embeddings that saw none of them: at most `PAST`."""
+    for back in range(ahead, PAST + 1):
+        earlier = count - back
+        if earlier >= 1:
+            draw = chance.generator(seed, chance.SPLIT, count, ahead, back)
+            given = examples(whole, earlier, task, draw, ahead, self_pairs, negatives)
+            if given is not None:
+                yield Asked(given, simple_scores(whole.prefix(earlier), given.pairs), back)
 
 
 def name_of(task: Task, self_pairs: bool, ahead: int = 1) -> str:
@@ -79,8 +100,15 @@ class _Best:
             self.figure, self.epoch = figure, epoch
 
 
-def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> tuple[dict[str, Epoch], Epoch, Epoch]:
-    """For each question the epoch that is kept; that before training, and the last.
+def way_of(way: str, kind: PairFeatures, past: bool = False) -> str:
+    """Of a way to embed, by what the classifier sees and learns from: "trained", "trained+dot", "trained+dot+past"."""
+    return way + ("" if kind == "product" else f"+{kind}") + ("+past" if past else "")
+
+
+def chosen(
+    asked: list[Question], trained: Iterable[Epoch], select: Select
+) -> tuple[dict[tuple[str, PairFeatures], Epoch], Epoch, Epoch]:
+    """For each question and what the classifier sees, the epoch that is kept; that before training, and the last.
 
     Args:
         asked: the questions; those about several snapshots ahead choose one epoch together, by their mean.
@@ -90,20 +118,20 @@ def chosen(asked: list[Question], trained: Iterable[Epoch], select: Select) -> t
     groups: dict[str, list[Question]] = {}
     for question in asked:
         groups.setdefault(_together(question.name), []).append(question)
-    best = {name: _Best() for name in groups}
+    best = {(name, kind): _Best() for name in groups for kind in KINDS}
     untrained: Epoch | None = None
     for epoch in trained:
         if untrained is None:
             untrained = epoch
             continue
-        for name, group in groups.items():
+        for (name, kind), each in best.items():
             if select == "validation":
-                found = [each.validate(products(epoch.embeddings, each.examples.pairs)) for each in group]
-                best[name].offer(float(np.mean(found)), epoch)
+                found = [question.validate(question.now.features(kind, epoch.recent)) for question in groups[name]]
+                each.offer(float(np.mean(found)), epoch)
             else:
-                best[name].offer(-epoch.loss if select == "loss" else epoch.number, epoch)
+                each.offer(-epoch.loss if select == "loss" else epoch.number, epoch)
     assert untrained is not None
-    kept = {each.name: best[_together(each.name)].epoch or epoch for each in asked}
+    kept = {(each.name, kind): best[_together(each.name), kind].epoch or epoch for each in asked for kind in KINDS}
     return kept, untrained, epoch
 
 
@@ -131,30 +159,55 @@ def answers(
     ours, untrained, last = chosen(asked, trained, select)
     table = chosen(asked, deepwalk, select)[0] if deepwalk is not None and asked else None
     found = {each.name: _answer(known, each, ours, untrained, table) for each in asked}
-    return found, ours[asked[0].name] if asked else last
+    return found, ours[asked[0].name, "product"] if asked else last
 
 
 def _answer(
-    known: Any, question: Question, ours: dict[str, Epoch], untrained: Epoch, table: dict[str, Epoch] | None
+    known: Any,
+    question: Question,
+    ours: dict[tuple[str, PairFeatures], Epoch],
+    untrained: Epoch,
+    table: dict[tuple[str, PairFeatures], Epoch] | None,
 ) -> Answer:
-    pairs, linked = question.examples.pairs, question.examples.linked
-    best = {"trained": ours[question.name]} | ({} if table is None else {"deepwalk": table[question.name]})
-    embedded = {name: each.embeddings for name, each in (best | {"random_encoder": untrained}).items()}
-    simple = simple_scores(known, pairs)
-    features = {name: products(rows, pairs) for name, rows in embedded.items()}
-    features |= {
-        "degree_regression": degree_features(known, pairs),
-        "scores_regression": np.log1p(np.stack(list(simple.values()), 1)),
-    }
-    scores = {name: question.test(rows) for name, rows in features.items()}
-    scores |= {name: [each[split.test] for split in question.splits] for name, each in simple.items()}
+    linked, simple = question.linked, question.now.simple
+    told = _Told(question)
+    told.add("degree_regression", degree_features(known, question.now.examples.pairs))
+    told.add("scores_regression", np.log1p(question.now.counts))
+    told.add_past("scores_regression+past", lambda asked: np.log1p(asked.counts))
+    epochs: dict[str, int] = {}
+    for kind in KINDS:
+        best = {"trained": ours[question.name, kind], "random_encoder": untrained}
+        best |= {} if table is None else {"deepwalk": table[question.name, kind]}
+        for name, epoch in best.items():
+            told.add(way_of(name, kind), question.now.features(kind, epoch.recent))
+            epochs[way_of(name, kind)] = epoch.number
+            if len(epoch.recent) > 1:  # a table has no earlier embeddings
+                seen = partial(Asked.features, kind=kind, recent=epoch.recent)
+                told.add_past(way_of(name, kind, True), seen)
+                epochs[way_of(name, kind, True)] = epoch.number
     held = linked[question.validation]
-    validation = {name: question.validate(rows) for name, rows in features.items()}
-    validation |= {name: auc_of(each[question.validation], held) for name, each in simple.items()}
     return Answer(
-        scores,
+        told.scores | {name: [each[split.test] for split in question.splits] for name, each in simple.items()},
         [linked[split.test] for split in question.splits],
-        {name: each.number for name, each in best.items()},
-        validation,
+        epochs,
+        told.validation | {name: auc_of(each[question.validation], held) for name, each in simple.items()},
         len(question.splits[0].train),
     )
+
+
+@dataclass
+class _Told:
+    """What classifiers say to a question, by name: test scores of each split, and validation AUC."""
+
+    question: Question
+    scores: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        """Of one that sees these features of the examples."""
+        self.scores[name] = self.question.test(features, more)
+        self.validation[name] = self.question.validate(features, more)
+
+    def add_past(self, name: str, features: Callable[[Asked], np.ndarray]) -> None:
+        """Of one that learns from the past too."""
+        self.add(name, features(self.question.now), self.question.learnt_before(features))

@@ -25,6 +25,7 @@ class Figures:
         auc: of each step.
         deviation: of each step, over its splits.
         precision: of each step.
+        validation: AUC on the validation examples of each step.
     """
 
     macro_auc: float
@@ -34,6 +35,7 @@ class Figures:
     auc: list[float]
     deviation: list[float]
     precision: list[float]
+    validation: list[float]
 
 
 def figures(steps: list[Answer], way: str) -> Figures:
@@ -60,6 +62,7 @@ def figures(steps: list[Answer], way: str) -> Figures:
         means.tolist(),
         [float(np.std(one)) for one in each],
         precision,
+        [step.validation.get(way, float("nan")) for step in steps],
     )
 
 
@@ -91,17 +94,19 @@ def details_of(figures: Figures) -> dict[str, Any]:
         "interval": figures.interval,
         "micro_auc": figures.micro_auc,
         "average_precision": figures.average_precision,
+        "validation": float(np.mean(figures.validation)),
     }
 
 
 def records(
-    answers: dict[tuple[int, int], Answer], told: dict[str, Figures], starts: list[str]
+    answers: dict[tuple[int, int], Answer], told: dict[str, Figures], way: str, starts: list[str]
 ) -> list[dict[str, Any]]:
     """A record of each step.
 
     Args:
         answers: by (snapshots trained on, snapshots ahead).
         told: the figures of each way to score, "trained" among them.
+        way: what the answers call that.
         starts: of all snapshots.
     """
     ours = told["trained"]
@@ -113,8 +118,9 @@ def records(
             "auc": ours.auc[row],
             "deviation": ours.deviation[row],
             "average_precision": ours.precision[row],
-            "epoch": answer.epoch["trained"],
-            "baselines": {way: each.auc[row] for way, each in told.items() if way != "trained"},
+            "epoch": answer.epoch[way],
+            "validation": ours.validation[row],
+            "baselines": {other: each.auc[row] for other, each in told.items() if other != "trained"},
         }
         for row, ((count, far), answer) in enumerate(answers.items())
     ]

@@ -15,8 +15,12 @@ BITS = math.log2(math.e)
 """Exponentials are powers of two here, which torch forms in a third of the time."""
 BLOCK = 2**20
 """Bytes of the block on which one thread makes all its steps: what the cache of a core holds."""
+FEW = 8
+"""Blocks whose sums are added up before they are in float64."""
 RANGE = 40.0
 """Bits by which the bias may differ from that in the kernel: float32 has 126 below 1, so that 86 are left."""
+EVEN = 16.0
+"""Bits between the rows' largest below which one number can stand for all of them: of the 86, 70 are left."""
 LOST = 1e-20
 """A share below this may have lost digits to entries that are 0 in float32, and is computed in logarithms."""
 
@@ -54,25 +58,34 @@ def same_type(block: Tensor, out: Tensor) -> Tensor:
 
 
 def form(block: Tensor, offset: Tensor | None, scale: float, out: Tensor) -> Tensor:
-    """2^(scale x + offset - the row's largest of it), (n, K), in `out`."""
+    """2^(scale x + offset - the row's largest of it), (n, K), in `out`; those largest, (n, 1)."""
     block = same_type(block, out)
     if offset is None:  # the largest is known before the product: one step less
-        torch.add(block.amax(1, keepdim=True).mul_(-scale), block, alpha=scale, out=out)
+        top = block.amax(1, keepdim=True).mul_(scale)
+        torch.add(-top, block, alpha=scale, out=out)
     else:
         torch.add(offset, block, alpha=scale, out=out)
-        out.sub_(out.amax(1, keepdim=True))
-    return out.exp2_()
+        top = out.amax(1, keepdim=True)
+        out.sub_(top)
+    out.exp2_()
+    return top
+
+
+def form_evenly(block: Tensor, offset: Tensor, scale: float, out: Tensor) -> None:
+    """2^(scale x + offset), (n, K), in `out`."""
+    torch.add(offset, same_type(block, out), alpha=scale, out=out).exp2_()
 
 
 class Shares:
     """The clusters' shares of the data under any bias b, by a kernel E that one bias o, its offset, is part of.
 
-        E_iy = 2^(scale x_iy + o_y - t_i), t_i the row's largest      u = 2^(b - o)
+        E_iy = 2^(scale x_iy + o_y - t_i), t_i about the row's largest      u = 2^(b - o)
         s = E u,      m = u E'(w / s)
 
-    For every block of rows that fits into a core's cache E is formed and multiplied twice. Where memory for it
-    is given it is kept, and later passes are the two products alone. Where b has moved too far from o, the
-    offset becomes b and E is formed anew.
+    For every block of rows that fits into a core's cache E is formed and multiplied twice. The first pass looks
+    for the rows' largest; where they lie near each other, later ones take the largest of all in their place. Where
+    memory for E is given it is kept, and later passes are the two products alone. Where b has moved too far from o,
+    the offset becomes b and E is formed anew.
 
     Args:
         logits: as of `balanced_assignment`.
@@ -93,6 +106,7 @@ class Shares:
         self.formed = False  # whether it is that of the offset,
         self.whole = False  # and whether there are no other pieces
         self.infinite = False
+        self.even: float | None = None  # what stands for the largest of every row
 
     def log(self, bias: Tensor) -> Tensor:
         """The logarithm of each cluster's share: a bias (K,) float64 to (K,) float64.
@@ -103,7 +117,7 @@ class Shares:
         found = self._sums(bias * BITS)
         if not found.isfinite().all():
             self._refuse_undefined()
-            self.infinite, self.formed = True, False
+            self.infinite, self.formed, self.even = True, False, None
             found = self._sums(bias * BITS)
             if not found.isfinite().all():
                 raise ValueError(f"logits times the strength, {self.strength:g}, are beyond the largest number")
@@ -117,40 +131,54 @@ class Shares:
         """Sums over all rows of all processes, the sum of weights last: a bias in bits to (K + 1,)."""
         moved = bias if self.offset is None else bias - self.offset
         if moved.max() - moved.min() > RANGE:
-            self.offset, moved, self.formed = bias.clone(), torch.zeros_like(bias), False
+            self.offset, moved, self.formed, self.even = bias.clone(), torch.zeros_like(bias), False, None
         factor = (moved - moved.max()).exp2()
         found = torch.zeros(self.width + 1, dtype=torch.float64)
         first, missing = 0, 0
+        largest = []
         for number, piece in enumerate(self.kept if self.formed and self.whole else pieces(self.logits)):
             kernel, weight = self._place(number, piece), self._weight(first, piece)
             missing += kernel is None
             work = partial(self._run, piece, kernel, weight, factor.to(piece.device, working(piece.dtype)))
-            for part in self.threads.runs(work, piece):
+            for part, tops in self.threads.runs(work, piece):
                 found[:-1] += part.cpu()
+                largest += tops
             found[-1] += len(piece) if weight is None else weight.sum(dtype=torch.float64).cpu()
             first += len(piece)
         if self.weights is not None and first != len(self.weights):
             raise ValueError(f"weights are one a sample, got {len(self.weights)} for {first}")
         self.formed, self.whole = True, missing == 0
+        if largest and max(largest) - min(largest) < EVEN:
+            self.even = max(largest)
         found[:-1] *= factor
         return total(found)
 
-    def _run(self, piece: Tensor, kernel: Tensor | None, weight: Tensor | None, factor: Tensor, run: slice) -> Tensor:
-        """E'(w / E u) of a run of a piece's rows, (K,) float64."""
+    def _run(
+        self, piece: Tensor, kernel: Tensor | None, weight: Tensor | None, factor: Tensor, run: slice
+    ) -> tuple[Tensor, list[float]]:
+        """E'(w / E u) of a run of a piece's rows, (K,) float64, and the least and the most of the rows' largest."""
         sums = torch.zeros(self.width, dtype=torch.float64, device=factor.device)
-        product = torch.empty_like(factor)
+        few = torch.zeros_like(factor)  # the sums of some blocks, in the type of the arithmetic
         offset = None if self.offset is None else self.offset.to(factor)
+        level = None if self.even is None else (factor.new_zeros(()) if offset is None else offset) - self.even
         room = buffer(run, piece) if kernel is None else kernel
-        for part in blocks(run, piece):
+        tops = []
+        for number, part in enumerate(blocks(run, piece), 1):
             block = room[: part.stop - part.start] if kernel is None else kernel[part]
             if kernel is None or not self.formed:
                 rows = certain(piece[part]) if self.infinite else piece[part]
-                form(rows, offset, self.strength * BITS, out=block)
+                if level is not None:
+                    form_evenly(rows, level, self.strength * BITS, out=block)
+                else:
+                    tops.append(form(rows, offset, self.strength * BITS, out=block))
             share = torch.mv(block, factor).reciprocal_()
             if weight is not None:
                 share.mul_(weight[part])
-            sums += torch.mv(block.T, share, out=product)
-        return sums
+            few.addmv_(block.T, share)
+            if number % FEW == 0:
+                sums += few
+                few.zero_()
+        return sums + few, [float(end) for end in torch.cat(tops).aminmax()] if tops else []
 
     def _place(self, number: int, piece: Tensor) -> Tensor | None:
         """Where the kernel of a piece is kept, None where memory for it is not left."""

@@ -17,7 +17,7 @@ Found = TypeVar("Found")
 Logits = Tensor | np.ndarray | Iterable[Tensor | np.ndarray]
 """(N, K) in memory or mapped, or chunks (n, K) in order: anything but an iterator, which could be read only once."""
 
-PIECE = 2**24
+PIECE = 2**26
 """Entries that are handed to the threads at a time: enough that the handing costs nothing."""
 
 

@@ -28,6 +28,10 @@ class Nodes:
         """int64 (B,)."""
         return torch.tensor([node.number for view in views for node in view], dtype=torch.int64)
 
+    def of_places(self, places: np.ndarray) -> Tensor:
+        """int64 (B,): a node's number is its place."""
+        return torch.from_numpy(places.copy())
+
 
 def activity_bars(node: Any, side: int) -> np.ndarray:
     """What a person is shown of a node: a bar a snapshot, as high as its activity there is of its highest.
