@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unlabeled.commands.export import export
     from unlabeled.commands.inspect import inspect
     from unlabeled.commands.labels import labels
+    from unlabeled.commands.learner import learner
     from unlabeled.commands.load import Encoder, load
     from unlabeled.commands.pretrain import pretrain
     from unlabeled.commands.report import report
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Encoder", "UserError", "__version__", "compare", "embed", "evaluate", "export", "inspect", "labels", "load",
-    "pretrain", "report", "search",
+    "Encoder", "UserError", "__version__", "compare", "embed", "evaluate", "export", "inspect", "labels", "learner",
+    "load", "pretrain", "report", "search",
 ]  # fmt: skip
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "export": "commands.export",
     "inspect": "commands.inspect",
     "labels": "commands.labels",
+    "learner": "commands.learner",
     "load": "commands.load",
     "pretrain": "commands.pretrain",
     "report": "commands.report",

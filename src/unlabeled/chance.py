@@ -25,6 +25,12 @@ def generator(seed: int, use: int, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(_sequence(seed, use, *place)))
 
 
+def torch_generator(seed: int, use: int, *place: int) -> torch.Generator:
+    """The same for torch's own draws, on the CPU, so that every device and process draws alike."""
+    state = _sequence(seed, use, *place).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) & (2**63 - 1))
+
+
 def order(seed: int, epoch: int, count: int) -> np.ndarray:
     """The order of one epoch: a permutation of `count` places, int64 (count,)."""
     return generator(seed, ORDER, epoch).permutation(count)

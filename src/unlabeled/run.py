@@ -5,6 +5,7 @@
     encoder.safetensors   the weights; encoder.json says how to build what they fill
     projector.safetensors those of the layers between the encoder's output and the loss, where the method has such
     heads.safetensors     what labels representations, where the method learns labels
+    kept/                 weights on the way, where they were asked for (--keep)
     checkpoints/last.pt   tensors and plain values, read with `weights_only=True`
     features/             representations of data sets, computed once
     tensorboard/          event files with the figures of metrics.jsonl, where asked for
@@ -116,6 +117,15 @@ class Run:
             UserError: the file is damaged.
         """
         return load(self.path / "checkpoints" / "last.pt")
+
+    def keep(self, step: int, weights: dict[str, Tensor]) -> None:
+        """Keep the weights after a step, for looking back."""
+        (self.path / "kept").mkdir(exist_ok=True)
+        self._write_weights(f"kept/step-{step:09d}.safetensors", weights)
+
+    def kept(self) -> dict[int, Path]:
+        """Step to the file of the weights that were kept after it, the first step first."""
+        return {int(path.stem[5:]): path for path in sorted((self.path / "kept").glob("step-*.safetensors"))}
 
     def log(self, figures: dict[str, float]) -> None:
         """Add a line to metrics.jsonl."""

@@ -43,6 +43,17 @@ CASES: dict[str, Case] = {
             first[None], second[None, :, None], torch.ones(1, len(first), 1, dtype=torch.bool), drawn(first)
         )
     ),
+    "mixture_elbo": Case(lambda first, second: -objectives.mixture_elbo(first, second.abs(), second).mean()),
+    "mixture_elbo over the batch": Case(
+        lambda first, second: -objectives.mixture_elbo(first, second.abs(), second, over_batch=True).mean()
+    ),
+    "component_elbo": Case(
+        lambda first, second: (
+            objectives.component_elbo(first[:, 0], first[:, 1].abs(), second, torch.full((len(second),), 2))
+            .square()
+            .mean()
+        )
+    ),
 }
 """Name in `unlabeled.objectives`, and more words for more ways to call it, to case: a new objective adds its line."""
 

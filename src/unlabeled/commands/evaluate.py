@@ -11,6 +11,7 @@ from unlabeled.commands.labelled import Evaluated, Labelled, PathText
 from unlabeled.commands.learnt_labels import labels as learnt_labels
 from unlabeled.commands.link_prediction import link_prediction
 from unlabeled.commands.probes import probes
+from unlabeled.commands.stream import Streamed, stream
 from unlabeled.commands.transfer import transfer
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def few_shot(
     return result
 
 
-PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
+PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy | Streamed]] = {
     "knn": knn,
     "linear": linear,
     "linear-sgd": linear_sgd,
@@ -232,13 +233,14 @@ PROTOCOLS: dict[str, Callable[..., Evaluated | Healthy]] = {
     "graph-classification": graph_classification,
     "probes": probes,
     "labels": learnt_labels,
+    "stream": stream,
     "link-prediction": link_prediction,
     "health": health,
 }
 """Protocol to function."""
 
 
-def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy:
+def evaluate(protocol: str, run: PathText, /, **options: Any) -> Evaluated | Healthy | Streamed:
     """Evaluate a run by `protocol`, a name in `PROTOCOLS` (`_` for `-` is understood); `options` are its arguments.
 
     Raises:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
+    from unlabeled.training.learner import Observed
     from unlabeled.training.pretraining import Session
+    from unlabeled.training.settings import Execution, Settings
 
 Precision = Literal["32-true", "64-true", "bf16-mixed"]
 
@@ -69,11 +71,17 @@ def pretrain(
     devices: int = 1,
     num_nodes: int = 1,
     precision: Precision = "32-true",
+    order: Literal["shuffled", "by-class", "drift"] = "shuffled",
+    classes_at_once: int = 1,
+    shuffle_classes: bool = False,
+    keep: int | None = None,
     workers: int | None = None,
     checkpoint_seconds: float = 60.0,
     compile: bool = False,
     tensorboard: bool = False,
     resume: bool = False,
+    follow: bool = False,
+    follow_idle: float | None = None,
     views: dict[str, Any] | None = None,
     network: dict[str, Any] | None = None,
     **arguments: Any,
@@ -105,12 +113,21 @@ def pretrain(
         devices: processes on this machine, one a device; under torchrun leave it out.
         num_nodes: machines; start the command on each by torchrun (and leave this out) or SLURM.
         precision: of the arithmetic.
+        order: shuffled; or as a stream whose labels decide the order alone: by-class, one class after the other for
+            equally many steps, or drift, where neighbours blend. A stream is --max-steps long.
+        classes_at_once: that a stream by class shows together.
+        shuffle_classes: the classes of a stream come in an order drawn by the seed, and not by their names.
+        keep: how often on the way, at even distances, the weights are kept in the run's folder kept, for looking
+            back; by default as the method needs it.
         workers: processes that make views; 0 makes them in the training process; by default by the machine.
         checkpoint_seconds: time between checkpoints.
         compile: let torch.compile make the encoder's kernels; needs a C++ compiler, takes a minute or more at the
             start, changes results by rounding alone.
         tensorboard: write the figures of metrics.jsonl for TensorBoard too, in the run's folder tensorboard.
         resume: go on with the run at --out, with its own settings.
+        follow: learn the pictures that appear in the folder --data, each once, in order of arrival, until --max-steps,
+            --max-time, Ctrl-C or --follow-idle; one process.
+        follow_idle: end after so many seconds without a new picture.
         views: arguments of the method's view preset.
         network: arguments of the encoder.
         arguments: the method's own.
@@ -146,11 +163,17 @@ def pretrain(
         init=place(init),
         seed=seed,
         precision=precision,
+        order=order,
+        classes_at_once=classes_at_once,
+        shuffle_classes=shuffle_classes,
+        keep=keep,
         views=views or {},
         network=network or {},
         arguments={name: place(value) if name in _paths(method) else value for name, value in arguments.items()},
     )
     execution = Execution(*processes(devices, num_nodes), workers, max_time, checkpoint_seconds, compile, tensorboard)
+    if follow:
+        return _followed(asked, execution, Path(out), resume, follow_idle)
     settings = asked.resumed(Run.open(out)) if resume else asked
     check(settings, execution)
     if named and settings.data == MEMORY:
@@ -165,6 +188,58 @@ def pretrain(
     _announce(session)
     session.train()
     return _result(session)
+
+
+def _followed(asked: "Settings", execution: "Execution", out: Path, resume: bool, idle: float | None) -> Pretrained:
+    """`--follow`: the folder's pictures as they arrive."""
+    from dataclasses import replace
+
+    from unlabeled.commands.learner import endless
+    from unlabeled.errors import UserError
+    from unlabeled.run import Run
+    from unlabeled.training.following import Follower, first_size
+    from unlabeled.training.learner import Learner
+    from unlabeled.training.settings import check
+
+    if asked.data is None or not Path(asked.data).is_dir():
+        raise UserError("--follow needs the folder that is watched as --data.")
+    if execution.devices * execution.num_nodes > 1:
+        raise UserError("--follow takes one process; leave out --devices and --num-nodes.")
+    folder, steps, asked = Path(asked.data), asked.max_steps, replace(asked, max_steps=None)
+    settings, found = endless(asked, out, resume)
+    if settings.image_size is None:
+        settings = replace(settings, image_size=first_size(folder, idle))
+    check(settings, execution)
+    learner = Learner(found, settings, out, resume, execution.checkpoint_seconds)
+    print(f"{settings.method}: following {asked.data}, from batch {learner.batches} on", file=sys.stderr)
+    follower = Follower(learner, folder, idle, steps, execution.max_time, _tell)
+    follower.run()
+    names = {name for batch in follower.journal.batches[: learner.batches] for name in batch}
+    return Pretrained(
+        run=str(out),
+        method=settings.method,
+        modality="images",
+        samples=len(names),
+        skipped=len(Run(out).skipped()),
+        epochs=0,
+        steps=learner.loop.done,
+        seconds=round(learner.loop.seconds, 3),
+        samples_per_second=round(len(names) / max(learner.loop.seconds, 1e-9), 1),
+        loss=learner.loop.watch.last_loss,
+        finished=steps is None or learner.loop.done >= steps,
+        seed=settings.seed,
+    )
+
+
+def _tell(observed: "Observed") -> None:
+    """Say when and why there is a new component."""
+    added = observed.added
+    if added is not None:
+        print(
+            f"step {observed.step}: component {added.component}, for {added.poor} samples at {added.bound:.1f} nats, "
+            f"most of which component {added.source} had explained",
+            file=sys.stderr,
+        )
 
 
 def _paths(method: str) -> set[str]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unlabeled.commands.load import Encoder
-    from unlabeled.reports.material import Facts, Material, Seen
+    from unlabeled.reports.material import Facts, Material, Seen, Stream
     from unlabeled.run import Run
 
 PathText = str | PathLike[str]
+GENERATED = 16  # samples of each component
 HEALTH = 2000  # samples that health is judged on where nobody has asked for it before
 
 
@@ -128,7 +129,29 @@ def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | N
         notes=notes,
         seen=seen,
         skipped=folder.skipped(),
+        stream=_stream(folder, encoder, results),
     )
+
+
+def _stream(folder: "Run", encoder: "Encoder", results: list[dict[str, Any]]) -> "Stream | None":
+    """The components of a method that finds some, and what `evaluate stream` has kept about them."""
+    from unlabeled.reports.components import strip
+    from unlabeled.reports.material import Component, Stream
+
+    module: Any = encoder.module
+    if not hasattr(module, "mixture"):
+        return None
+    checkpoint = folder.checkpoint()
+    births = {} if checkpoint is None else {each["component"]: each for each in checkpoint.memory.get("births", [])}
+    found = []
+    for number in range(int(module.mixture.active)):
+        birth = births.get(number)
+        causes = None if birth is None else strip(birth["pictures"].numpy())
+        made = module.mixture.sample(number, GENERATED).mul(255).round().byte().cpu().numpy()
+        facts = None if birth is None else {name: each for name, each in birth.items() if name != "pictures"}
+        found.append(Component(number, facts, causes, strip(made)))
+    kept = next((each for each in results if each["protocol"] == "stream"), {})
+    return Stream(found, kept.get("steps", []), kept.get("classes", []), kept.get("per_class_over_time", []))
 
 
 def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:

@@ -160,6 +160,41 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Component:
+    """One component of a mixture that grew.
+
+    Args:
+        number: from 0.
+        birth: of those that were added: the step, the source that it was copied from, how many poor samples there were
+            and their mean bound.
+        causes: JPEG of the poor samples that caused it, or None.
+        generated: JPEG of what it generates.
+    """
+
+    number: int
+    birth: dict[str, float] | None
+    causes: bytes | None
+    generated: bytes
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a stream has left.
+
+    Args:
+        components: all that are active.
+        steps: after which accuracies are; perhaps none.
+        classes: names.
+        per_class: of each step and class, a share.
+    """
+
+    components: list[Component]
+    steps: list[int]
+    classes: list[str]
+    per_class: list[list[float | None]]
+
+
+@dataclass(frozen=True)
 class Material:
     """One page.
 
@@ -171,6 +206,7 @@ class Material:
         notes: what is missing among them and why, a sentence each.
         seen: of the data, or a sentence: why there is none.
         skipped: names and reasons.
+        stream: components over time, where the method finds some.
     """
 
     facts: Facts
@@ -180,3 +216,4 @@ class Material:
     notes: list[str]
     seen: Seen | str
     skipped: list[tuple[str, str]]
+    stream: Stream | None = None

@@ -4,13 +4,13 @@ import hashlib
 from base64 import b64encode
 from importlib.resources import files
 
-from unlabeled.reports import gallery, sections
+from unlabeled.reports import components, gallery, sections
 from unlabeled.reports.markup import shown
 from unlabeled.reports.material import Material
 
 MENU = {
-    "evaluation": "Evaluation", "health": "Health", "training": "Training", "map": "Map", "neighbours": "Neighbours",
-    "views": "Views", "inside": "Clusters", "skipped": "Skipped", "run": "The run",
+    "evaluation": "Evaluation", "health": "Health", "training": "Training", "stream": "Components", "map": "Map",
+    "neighbours": "Neighbours", "views": "Views", "inside": "Clusters", "skipped": "Skipped", "run": "The run",
 }  # fmt: skip
 
 
@@ -27,6 +27,7 @@ def page(material: Material) -> str:
         sections.evaluation(material),
         sections.health(material),
         sections.training(material),
+        components.stream(material.stream),
         gallery.plane(seen),
         gallery.neighbours(seen),
         gallery.views(seen),
@@ -35,7 +36,8 @@ def page(material: Material) -> str:
         sections.facts(material.facts),
     ]
     version = shown(material.facts.environment.get("packages", {}).get("unlabeled", ""))
-    there = [name for name in MENU if name != "inside" or gallery.inside(seen)]
+    absent = {"inside": not gallery.inside(seen), "stream": material.stream is None}
+    there = [name for name in MENU if not absent.get(name)]
     links = "".join(f'<a href="#{name}">{MENU[name]}</a>' for name in there)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -17,6 +17,7 @@ from unlabeled.reports.evaluation_tables import (
     sanity_lines,
     settings,
 )
+from unlabeled.reports.stream_tables import stream_tables
 from unlabeled.reports.use_tables import comparison_tables, export_tables, search_tables
 
 MOST = 20
@@ -81,5 +82,6 @@ BY_FIELD = {
     "correlation": comparison_tables,
     "largest_difference": export_tables,
     "clusters": labels_tables,
+    "per_class_over_time": stream_tables,
 }
 """A field that only one verb's result has -> what is printed of that result."""

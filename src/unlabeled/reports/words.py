@@ -105,6 +105,17 @@ WORDS = {
     ),
     "assignment_entropy_2": Words("Undecided clusters, second pool", "of 1", "The same of the clusters' clusters."),
     "assignment_entropy_3": Words("Undecided clusters, third pool", "of 1", "The same of the third level."),
+    "components": Words("Components", "components", "Of the mixture, active so far; each was caused by poor samples."),
+    "bound": Words(
+        "Bound on log p(x)", "nats a picture",
+        "How well the model explains the last batch of real data; nearer to 0 is better; it falls where data is new.",
+    ),
+    "log_likelihood": Words("Reconstruction", "nats a picture", "log p(x | z), the part that pixels give."),
+    "latent_kl": Words("KL of the latents", "nats a picture", "What the latents say beyond their component's prior."),
+    "component_kl": Words(
+        "KL of the components", "nats a picture", "How decided the choice is; the logarithm of their number is sure.",
+    ),
+    "poor": Words("Poor samples", "share", "Of the last batch of real data, those below the threshold."),
     "duplicates": Words("Duplicates", "rows", "Embeddings that repeat another exactly; equal pictures do."),
 }  # fmt: skip
 """Name to words; what is not here is shown by its name."""

@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass
 
+ENDLESS = 2**62
+"""Steps that no run reaches: of a stream without an end."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -13,12 +16,18 @@ class Budget:
         seconds: stop early after this long, or None.
         checkpoint_seconds: time between checkpoints.
         workers: processes that make views; 0 makes them in this one.
+        keep: how often on the way, at even distances and at the end, the weights are kept.
     """
 
     steps: int
     seconds: float | None = None
     checkpoint_seconds: float = 60.0
     workers: int = 0
+    keep: int = 0
+
+    def keeps(self, done: int) -> bool:
+        """Whether the weights after `done` steps are kept."""
+        return self.keep > 0 and done * self.keep // self.steps > (done - 1) * self.keep // self.steps
 
 
 class Clock:

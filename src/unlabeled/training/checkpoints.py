@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Checkpoint:
         optimizer: the optimiser's `state_dict`.
         data: the fingerprint of the data, which must not have changed.
         seconds: training time so far.
+        memory: what the method remembers beside its weights, tensors and plain values; see `method.Remembers`.
     """
 
     step: int
@@ -29,6 +30,7 @@ class Checkpoint:
     optimizer: dict[str, Any]
     data: str
     seconds: float
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from torch import Tensor
+
 from unlabeled.distributed import rank
 from unlabeled.training.budget import Budget
 from unlabeled.training.checkpoints import Checkpoint
@@ -14,6 +16,9 @@ class Journal(Protocol):
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint in place of the one before."""
+
+    def keep(self, step: int, weights: dict[str, Tensor]) -> None:
+        """Keep the weights after a step, for looking back."""
 
     def log(self, figures: dict[str, float]) -> None:
         """Keep the figures of one step."""

@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from unlabeled import chance
+from unlabeled.data.streams import Order, Shuffled
 from unlabeled.errors import Unreadable, UserError
 from unlabeled.training.method import Batch
 
@@ -80,9 +81,9 @@ class Loaded:
 class Steps(Dataset[Loaded]):
     """Maps a step to this process's batch.
 
-    Each epoch is one permutation of the data; the global batch of a step is a run of it, cut into `parts`
-    runs, and of each of these process r of R takes the r-th share: so the parts hold the same samples
-    whatever the number of processes. A sample that cannot be read is replaced by the next one that can.
+    The order says which samples the global batch of a step holds, in a row. This is cut into `parts` runs, and of each
+    of these process r of R takes the r-th share: so the parts hold the same samples whatever the number of processes.
+    A sample that cannot be read is replaced by the next one that can.
 
     Args:
         samples: the data.
@@ -92,6 +93,7 @@ class Steps(Dataset[Loaded]):
         process: this process's number.
         processes: how many there are.
         parts: in how many parts the batch of a step is made.
+        order: which samples a step meets; by default each epoch is one permutation of the data.
     """
 
     def __init__(
@@ -103,18 +105,16 @@ class Steps(Dataset[Loaded]):
         process: int = 0,
         processes: int = 1,
         parts: int = 1,
+        order: Order | None = None,
     ) -> None:
         self.samples, self.views, self.seed, self.batch_size = samples, views, seed, batch_size
         self.process, self.processes, self.parts = process, processes, parts
         self.per_epoch = len(samples) // batch_size  # the last, smaller batch of an epoch is left out
-        self._order: tuple[int, np.ndarray] | None = None
+        self.order = Shuffled(len(samples), batch_size, seed) if order is None else order
 
     def places(self, step: int) -> tuple[int, np.ndarray]:
-        """The epoch of a step and this process's samples in it, int64 (parts, B), a row a part."""
-        epoch, start = step // self.per_epoch, step % self.per_epoch * self.batch_size
-        if self._order is None or self._order[0] != epoch:
-            self._order = epoch, chance.order(self.seed, epoch, len(self.samples))
-        whole = self._order[1][start : start + self.batch_size]
+        """The epoch of a step (or what its views are drawn by) and this process's samples, int64 (parts, B)."""
+        epoch, whole = self.order.places(step)
         return epoch, whole.reshape(self.parts, self.processes, -1)[:, self.process]
 
     def __getitem__(self, step: int) -> Loaded:

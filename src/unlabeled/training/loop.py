@@ -14,7 +14,16 @@ from unlabeled.training.budget import Budget, Clock
 from unlabeled.training.checkpoints import Checkpoint
 from unlabeled.training.journal import Journal, Writer
 from unlabeled.training.loader import Steps, batches
-from unlabeled.training.method import ActsBeforeStep, Batch, Measures, Method, Penalises, StepsItself
+from unlabeled.training.method import (
+    ActsBeforeStep,
+    Batch,
+    Measures,
+    Method,
+    Penalises,
+    Remembers,
+    StepsItself,
+    weights_of,
+)
 from unlabeled.training.progress import Progress
 from unlabeled.training.signals import StopSignals
 from unlabeled.training.watch import Watch
@@ -51,13 +60,15 @@ class Loop:
         """Go on from a checkpoint."""
         self.module.load_state_dict(checkpoint.method)
         self.plan.optimizer.load_state_dict(checkpoint.optimizer)
+        if isinstance(self.method, Remembers):
+            self.method.remember(checkpoint.memory)
         self.done, self.seconds = checkpoint.step, checkpoint.seconds
 
     def checkpoint(self, fingerprint: str) -> Checkpoint:
         """The state after the last step."""
-        return Checkpoint(
-            self.done, self.module.state_dict(), self.plan.optimizer.state_dict(), fingerprint, self.seconds
-        )
+        memory = self.method.memory() if isinstance(self.method, Remembers) else {}
+        weights, moments = self.module.state_dict(), self.plan.optimizer.state_dict()
+        return Checkpoint(self.done, weights, moments, fingerprint, self.seconds, memory)
 
     def step(self, parts: Sequence[Batch]) -> Tensor:
         """One step of the method on this process's batch, in one part or several; returns the mean of their losses."""
@@ -135,6 +146,8 @@ class Loop:
                 self.seconds, self.steps_per_second = clock.seconds(), clock.steps_per_second(self.done)
                 writer.after(self.done, loaded, self.plan.optimizer.param_groups[0]["lr"], self.steps_per_second)
                 progress.update(self.done, self.watch.note)
+                if rank() == 0 and self.budget.keeps(self.done):
+                    journal.keep(self.done, weights_of(self.method))
                 if stop.agreed(self.done, clock.late()):
                     break
                 if clock.checkpoint_due() and self.done < self.budget.steps:

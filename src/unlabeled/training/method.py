@@ -99,6 +99,17 @@ class Measures(Protocol):
 
 
 @runtime_checkable
+class Remembers(Protocol):
+    """A method that keeps more than weights, which checkpoints hold and the encoder's file does not."""
+
+    def memory(self) -> dict[str, Any]:
+        """Tensors, numbers and text, in lists and dictionaries of such."""
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Take back what `memory` gave."""
+
+
+@runtime_checkable
 class Labels(Protocol):
     """A method that learns to label samples, as well as to represent them."""
 
@@ -135,6 +146,13 @@ class Penalises(Protocol):
 
     def penalty(self) -> Tensor:
         """A scalar, of the last forward pass."""
+
+
+def weights_of(method: Method) -> dict[str, Tensor]:
+    """What a run keeps to represent samples by: the encoder's weights, or the method's where it represents itself."""
+    whole = method if isinstance(method, Represents) else method.encoder
+    assert isinstance(whole, nn.Module)
+    return whole.state_dict()
 
 
 MethodClass = Callable[..., Method]

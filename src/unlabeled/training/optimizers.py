@@ -10,6 +10,62 @@ from torch import Tensor, nn
 OptimizerName = Literal["lars", "sgd", "adam", "adamw"]
 
 
+class OneClockAdam(torch.optim.Optimizer):
+    """Adam with one step counter for all parameters, moved at every step or not, as TensorFlow 1 has it.
+
+        t <- t + 1;  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+        w <- w - l sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt v + e)
+
+    `torch.optim.Adam` counts for each parameter, so that one which sits out some steps starts its corrections later. A
+    parameter without a gradient stays, and so do its moments.
+
+    Args:
+        params: parameters or groups.
+        lr: l, at least 0.
+        betas: b1 and b2, within [0, 1).
+        eps: e, above 0.
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
+        if lr < 0 or not all(0 <= beta < 1 for beta in betas) or eps <= 0:
+            raise ValueError(f"OneClockAdam got lr {lr}, betas {betas}, eps {eps}")
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "clock": 0})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update; returns the closure's loss if one is given."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            group["clock"] += 1
+            moved = [p for p in group["params"] if p.grad is not None]
+            if moved:
+                self._move(moved, group)
+        return loss
+
+    def _move(self, moved: list[Tensor], group: dict[str, Any]) -> None:
+        (first, second), clock = group["betas"], group["clock"]
+        for each in moved:
+            if not self.state[each]:
+                self.state[each].update(mean=torch.zeros_like(each), square=torch.zeros_like(each))
+        gradients = [each.grad for each in moved if each.grad is not None]
+        means, squares = ([self.state[each][name] for each in moved] for name in ("mean", "square"))
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_mul_(squares, second)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+        below = torch._foreach_sqrt(squares)
+        torch._foreach_add_(below, group["eps"])
+        rate = group["lr"] * math.sqrt(1 - second**clock) / (1 - first**clock)
+        torch._foreach_addcdiv_(moved, means, below, -rate)
+
+
 class LARS(torch.optim.Optimizer):
     """Layer-wise adaptive rates as SimCLR's official code has them (`lars_optimizer.py`).
 

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from unlabeled import chance
+from unlabeled.data.streams import Order, stream
 from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality, opening
@@ -35,6 +36,7 @@ from unlabeled.training.method import (
     Represents,
     ScopesBatchNorm,
     StepsItself,
+    weights_of,
 )
 from unlabeled.training.passes import Passes
 from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
@@ -68,6 +70,7 @@ class Session:
         modality_name: str,
     ) -> None:
         kind = modality(modality_name)
+        settings = replace(settings, encoder=settings.encoder or getattr(method, "encoders", {}).get(modality_name))
         preset = getattr(method, "views", {}).get(modality_name, kind.views)
         fabric = launch(execution.devices, execution.num_nodes, settings.precision)
         self.modality = modality_name
@@ -85,7 +88,10 @@ class Session:
         self.run, self.execution = Run(out), execution
         on_first(self._claim)
         workers = default_workers(fabric) if execution.workers is None else execution.workers
-        budget = Budget(self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers)
+        budget = Budget(
+            self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers, settings.keep or 0
+        )
+        self.stream = self.order()
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         if isinstance(built, LooksThrough):
@@ -97,9 +103,25 @@ class Session:
             self.run.cut_metrics(self.loop.done)
 
     def total_steps(self) -> int:
-        """The run's length: whole batches of all epochs, and no more than `max_steps`."""
-        steps = self.settings.epochs * (len(self.samples) // self.settings.batch_size)
-        return steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
+        """The run's length: whole batches of all epochs, and no more than `max_steps`, which is that of a stream."""
+        settings = self.settings
+        if settings.order != "shuffled" and settings.max_steps is not None:
+            return settings.max_steps  # the length of the stream, which knows no epochs
+        steps = settings.epochs * (len(self.samples) // settings.batch_size)
+        return steps if settings.max_steps is None else min(steps, settings.max_steps)
+
+    def order(self) -> Order:
+        """Which samples every step meets.
+
+        Raises:
+            UserError: a stream by class of data without labels, or of fewer steps than classes.
+        """
+        asked, count, steps = self.settings, len(self.samples), self.total_steps()
+        labels = None if asked.order == "shuffled" else self.samples.labels
+        return stream(
+            asked.order, labels, count, asked.batch_size, steps, asked.seed, asked.classes_at_once,
+            asked.shuffle_classes,
+        )  # fmt: skip
 
     def _claim(self) -> None:
         self.claim = Claim(self.run.path)
@@ -120,8 +142,9 @@ class Session:
         """
         settings = self.settings
         steps = Steps(
-            self.samples, self.views, settings.seed, settings.batch_size, rank(), world_size(), settings.accumulate
-        )
+            self.samples, self.views, settings.seed, settings.batch_size, rank(), world_size(), settings.accumulate,
+            self.stream,
+        )  # fmt: skip
         for skipped in self.samples.skipped if rank() == 0 else ():
             self.run.skip(skipped.path, skipped.reason)
         compiled = compiler_told() if self.execution.compile else nullcontext()
@@ -156,25 +179,32 @@ class Session:
     def _encoder(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
         """The weights to keep, how to build what they fill, and the weights of the projector where there is one."""
         method, settings = self.loop.method, self.settings
-        represents = isinstance(method, Represents)
-        description = {
-            "modality": self.modality,
-            "method": settings.method,
-            "represents": represents,
-            "encoder": settings.encoder,
-            "image_size": settings.image_size,
-            "form": self.form,
-            "network": settings.network,
-            "projector_layers": 0,
-            "step": self.loop.done,
-        }
-        if represents:
-            return self.loop.module.state_dict(), plain_values(description), None
+        description = described(method, settings, self.modality, self.form, self.loop.done)
+        if description["represents"]:
+            return weights_of(method), description, None
         projector = getattr(method, "projector", None)
         if not isinstance(projector, nn.Sequential) or not len(projector):
-            return method.encoder.state_dict(), plain_values(description), None
+            return weights_of(method), description, None
         description["projector_layers"] = len(projector)
-        return method.encoder.state_dict(), plain_values(description), projector.state_dict()
+        return weights_of(method), description, projector.state_dict()
+
+
+def described(method: Method, settings: Settings, modality_name: str, form: Any, step: int) -> dict[str, Any]:
+    """How to build what a run's weights fill, for encoder.json."""
+    description: dict[str, Any] = plain_values(
+        {
+            "modality": modality_name,
+            "method": settings.method,
+            "represents": isinstance(method, Represents),
+            "encoder": settings.encoder,
+            "image_size": settings.image_size,
+            "form": form,
+            "network": settings.network,
+            "projector_layers": 0,
+            "step": step,
+        }
+    )
+    return description
 
 
 def form_of(kind: Modality, settings: Settings, samples: Any) -> Any:
@@ -224,6 +254,7 @@ def resolve(
         settings,
         image_size=form if kind.sized else None,
         encoder=settings.encoder or kind.default_encoder(form),
+        keep=getattr(method, "keeps", 0) if settings.keep is None else settings.keep,
         views=completed(preset, "--views.", settings.views, "size"),
         network=completed(kind.encoder, "--network.", settings.network, "name", "image_size", "form"),
         arguments=completed(kind.open, "--", options, *list(signature(kind.open).parameters)[:2])

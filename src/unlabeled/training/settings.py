@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from unlabeled.data.streams import OrderName
 from unlabeled.errors import UserError
 from unlabeled.run import Run
 from unlabeled.training.tensorboard import require
@@ -38,6 +39,10 @@ class Settings:
     init: str | None = None
     seed: int = 0
     precision: str = "32-true"
+    order: OrderName = "shuffled"
+    classes_at_once: int = 1
+    shuffle_classes: bool = False
+    keep: int | None = None
     views: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -98,6 +103,8 @@ def check(settings: Settings, execution: Execution) -> None:
     """
     if settings.precision not in PRECISIONS:
         raise UserError(f"--precision takes one of {', '.join(PRECISIONS)}, got {settings.precision!r}.")
+    if settings.order not in get_args(OrderName):
+        raise UserError(f"--order takes one of {', '.join(get_args(OrderName))}, got {settings.order!r}.")
     least = {
         "epochs": (settings.epochs, 1),
         "max-steps": (settings.max_steps, 1),
@@ -105,6 +112,8 @@ def check(settings: Settings, execution: Execution) -> None:
         "accumulate": (settings.accumulate, 1),
         "image-size": (settings.image_size, 8),
         "seed": (settings.seed, 0),
+        "classes-at-once": (settings.classes_at_once, 1),
+        "keep": (settings.keep, 0),
         "devices": (execution.devices, 1),
         "num-nodes": (execution.num_nodes, 1),
         "workers": (execution.workers, 0),

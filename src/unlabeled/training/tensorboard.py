@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from torch import Tensor
+
 from unlabeled.errors import UserError
 from unlabeled.training.checkpoints import Checkpoint
 from unlabeled.training.journal import Journal
@@ -37,6 +39,10 @@ class Board:
     def save(self, checkpoint: Checkpoint) -> None:
         """As the journal does."""
         self.journal.save(checkpoint)
+
+    def keep(self, step: int, weights: dict[str, Tensor]) -> None:
+        """As the journal does."""
+        self.journal.keep(step, weights)
 
     def log(self, figures: dict[str, float]) -> None:
         """Keep the figures of one step in both."""

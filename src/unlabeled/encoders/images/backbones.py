@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unlabeled.encoders.images.alexnet import WIDTHS, AlexNet
+from unlabeled.encoders.images.dense import conv, mlp
 from unlabeled.encoders.images.encoder import ImageEncoder
 from unlabeled.encoders.images.initialisation import INITIALISATIONS, Initialisation
 from unlabeled.encoders.images.residual import small_resnet
@@ -17,6 +18,8 @@ SMALL = 64
 """Views of up to this many pixels a side get the small default network and the small stem."""
 
 Stem = Literal["auto", "small", "standard"]
+DENSE = {"mlp": mlp, "conv": conv}
+"""Name to (image_size, widths, strides, channels) -> network."""
 
 
 def default_name(image_size: int) -> str:
@@ -30,18 +33,24 @@ def image_encoder(
     stem: Stem = "auto",
     width_multiplier: int = 1,
     initialisation: Initialisation = "default",
+    widths: tuple[int, ...] = (),
+    strides: tuple[int, ...] = (),
+    channels: int = 1,
 ) -> ImageEncoder:
     """Build a backbone by name, with random weights.
 
     Args:
-        name: `small_resnet`, `alexnet_big`, `alexnet_small`, a timm or a torchvision model; `timm/NAME` or
-            `torchvision/NAME` says which is meant.
+        name: `small_resnet`, `alexnet_big`, `alexnet_small`, `mlp`, `conv`, a timm or a torchvision model;
+            `timm/NAME` or `torchvision/NAME` says which is meant.
         image_size: side of the views in pixels.
         stem: `small` replaces a residual network's first convolution by 3 x 3 of stride 1 and drops the pooling
             after it (appendix B.9); `auto` does so up to 64 pixels; `standard` leaves the network as it is.
         width_multiplier: of every width of a ResNet, at least 1; SimCLR's are 1, 2 and 4.
         initialisation: `default`, the library's own; `simclr`, fan-in and blocks that start as their shortcuts;
             `he`, fan-out; `pytorch`, each layer's own.
+        widths: of the layers of mlp (by default 1200 600 300 150) or conv (32 64 128 256, the last a linear layer).
+        strides: of the convolutions of conv, one fewer than widths; by default 2 each.
+        channels: that mlp and conv look at: 3, or 1 for their mean.
 
     Raises:
         UserError: no such model, the views are too small for it, or it has no small stem, other width or
@@ -51,6 +60,10 @@ def image_encoder(
         raise UserError(f"--network.width-multiplier takes a number of at least 1, got {width_multiplier}.")
     if initialisation not in INITIALISATIONS:
         raise UserError(f"--network.initialisation takes one of {', '.join(INITIALISATIONS)}, got {initialisation!r}.")
+    if name in DENSE:
+        return _encoder(DENSE[name](image_size, tuple(widths), tuple(strides), channels), image_size)
+    if widths or strides or channels != 1:
+        raise UserError(f"{name} has no --network.widths, strides or channels; leave them out, or choose mlp or conv.")
     if name == "small_resnet":
         first, second, third, fourth = (width_multiplier * width for width in (32, 64, 128, 256))
         network: nn.Module = small_resnet((first, second, third, fourth), stride=1 if stem == "small" else 2)
@@ -80,8 +93,8 @@ def _backbone(name: str, image_size: int) -> nn.Module:
         return _without_classifier(network, name)
     near = get_close_matches(model, timm.list_models(), 3) or ["resnet18", "resnet50", "vit_tiny_patch16_224"]
     raise UserError(
-        f"no encoder is called {name!r}; take small_resnet, {', '.join(WIDTHS)}, or a timm or torchvision model, such "
-        f"as {', '.join(near)}."
+        f"no encoder is called {name!r}; take small_resnet, {', '.join([*WIDTHS, *DENSE])}, or a timm or torchvision "
+        f"model, such as {', '.join(near)}."
     )
 
 
@@ -149,8 +162,8 @@ def _encoder(network: nn.Module, image_size: int) -> ImageEncoder:
     network.train()
     if features.ndim == 3:  # tokens (1, T, D): their mean is the representation
         network = nn.Sequential(network, _TokenMean())
-        return ImageEncoder(network, features.shape[2])
-    return ImageEncoder(network, features.shape[1])
+        return ImageEncoder(network, features.shape[2], image_size)
+    return ImageEncoder(network, features.shape[1], image_size)
 
 
 class _TokenMean(nn.Module):

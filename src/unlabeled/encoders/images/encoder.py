@@ -12,12 +12,14 @@ class ImageEncoder(nn.Module):
     Args:
         network: gives a feature map (B, D, h, w), or the representation (B, D) itself.
         width: D.
+        image_size: S, the side of the pictures that it was made for.
     """
 
-    def __init__(self, network: nn.Module, width: int) -> None:
+    def __init__(self, network: nn.Module, width: int, image_size: int) -> None:
         super().__init__()
         self.network = network
         self.width = width
+        self.image_size = image_size
         self.to(memory_format=torch.channels_last)
 
     def feature_map(self, images: Tensor) -> Tensor:
