@@ -1,6 +1,7 @@
-"""The method that docs/writing-a-method.md shows is whole: it passes what every method must pass."""
+"""The method that docs/writing-a-method.md shows is whole, and the commands of the pages on graphs run as written."""
 
 import sys
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,9 +11,11 @@ from torch import Tensor
 
 from battery import methods as battery
 from battery.processes import run_in_processes
+from unlabeled.cli import main
 from unlabeled.distributed import rank, world_size
 
-PAGE = Path(__file__).parent.parent / "docs" / "writing-a-method.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "writing-a-method.md"
 
 
 def shown() -> Any:
@@ -35,3 +38,24 @@ def share() -> dict[str, Tensor]:
 
 def test_the_method_shown_is_the_same_over_processes() -> None:
     battery.is_the_same_over_processes(run_in_processes(share, 2), battery.gradients(shown(), 0, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "before"),
+    [
+        ("graphs.md", "## A worked example"),
+        ("methods/diffpool.md", "## A worked example"),
+        ("methods/infograph.md", "On the built-in sample"),
+    ],
+)
+def test_worked_examples_on_graphs_run_as_written(
+    page: str, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (DOCS / page).read_text(encoding="utf-8").split(before)[1].splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("    "))
+    commands = [line.split("#")[0].split() for line in takewhile(lambda line: line.startswith("    "), lines[first:])]
+    assert len(commands) >= 3 and all(words[0] == "unlabeled" for words in commands)
+    monkeypatch.chdir(tmp_path)
+    for words in commands:
+        main(words[1:])  # exits with another code than 0 where anything is wrong

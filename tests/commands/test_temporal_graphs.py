@@ -63,6 +63,21 @@ def test_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
         assert torch.equal(value, Run(tmp_path / "run").weights()[name]), name
 
 
+def test_attributes_of_nodes_are_what_is_seen(trained: Path, tmp_path: Path) -> None:
+    names = southern_women().names
+    lines = [f"{name},{number % 3},{number % 5}" for number, name in enumerate(names)]
+    (tmp_path / "ages.csv").write_text("\n".join(["node,age,size", *lines]), encoding="utf-8")
+    links, flags = trained.parent / "links.csv", SMALL | {"window": "20d", "attributes": str(tmp_path / "ages.csv")}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "run", **flags)
+    assert Run(tmp_path / "run").weights()["structural.0.weight"].shape == (2, 16)
+    made = unlabeled.embed(tmp_path / "run", out=tmp_path / "nodes.parquet")
+    assert made.width == 16
+    unlabeled.pretrain("dysat", links, out=tmp_path / "half", **flags | {"max_time": 0})
+    unlabeled.pretrain("dysat", out=tmp_path / "half", resume=True, workers=0)
+    for name, value in Run(tmp_path / "run").weights().items():
+        assert torch.equal(value, Run(tmp_path / "half").weights()[name]), name
+
+
 def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_path: Path) -> None:
     other = (trained.parent / "links.csv").read_text(encoding="utf-8").replace("Theresa", "Teresa")
     (tmp_path / "other.csv").write_text(other, encoding="utf-8")
@@ -167,6 +182,9 @@ def test_links_are_predicted_and_finished_steps_kept(
     assert made == [10, 11] and richer.features == "scores"  # of the same trainings
     assert richer.value != found.value and richer.baselines.keys() == found.baselines.keys()
     assert 0 <= found.micro_auc <= 1 and 0 <= found.average_precision <= 1
+    longer: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask, past=True)
+    assert made == [10, 11] and longer.past and longer.baselines.keys() == found.baselines.keys()
+    assert longer.baselines["deepwalk"] == found.baselines["deepwalk"]  # a table has no past
     page = Path(unlabeled.report(tmp_path / "run").report).read_text(encoding="utf-8")
     assert "macro auc" in page and "degree product" in page
 

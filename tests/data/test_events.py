@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from unlabeled.data.source import recognise
 from unlabeled.data.temporal_graphs import Events, is_events, open_snapshots, read_events, southern_women
+from unlabeled.data.temporal_graphs.form import snapshot_form, snapshot_form_from
 from unlabeled.data.temporal_graphs.opening import cut
 from unlabeled.data.temporal_graphs.windows import Windows, length
 from unlabeled.errors import UserError
@@ -214,3 +215,31 @@ def test_labels_of_nodes(tmp_path: Path) -> None:
         "a": -1, "b": 1, "c": 0}  # fmt: skip
     with pytest.raises(UserError, match="columns node,label"):
         open_snapshots(table, table, held_out=0)
+
+
+def test_attributes_of_nodes(tmp_path: Path) -> None:
+    table = written(tmp_path, "source,target,snapshot\na,b,0\nb,c,1\n", "links.csv")
+    attributes = written(tmp_path, "node,age,size\nb,3,0.5\nz,9,9\nc,1e2,-1\n", "attributes.csv")
+    found = open_snapshots(table, held_out=0, attributes=attributes)
+    assert found.names == ["a", "b", "c"] and found.attributes is not None
+    assert found.attributes.tolist() == [[0, 0], [3, 0.5], [100, -1]]
+    assert found.prefix(1).attributes.tolist() == [[0, 0], [3, 0.5]]  # type: ignore[union-attr]
+    assert found.fingerprint() != open_snapshots(table, held_out=0).fingerprint()
+    assert snapshot_form(found).attributes == 2 and snapshot_form_from(list(snapshot_form(found))) == snapshot_form(
+        found
+    )
+    assert snapshot_form_from([3, 2, "x"]).attributes == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name,age\nb,3\n", "with the column node"), ("node\nb\n", "with the column node"), ("", "column node"),
+        ("node,age\nz,3\n", "no node of"), ("node,age\na,1\nb,old\n", "row 2 of .* has 'old' as age"),
+        ("node,age\nb,inf\n", "finite"), ("node,age,size\nb,1\n", "has None as size"),
+    ],
+)  # fmt: skip
+def test_attributes_that_are_none(tmp_path: Path, text: str, says: str) -> None:
+    table = written(tmp_path, "source,target,snapshot\na,b,0\nb,c,1\n", "links.csv")
+    with pytest.raises(UserError, match=says):
+        open_snapshots(table, attributes=written(tmp_path, text, "attributes.csv"))

@@ -12,7 +12,7 @@ from small_graphs import drawn, matrix, renumbered, several
 from unlabeled.data.graphs import Graph, open_graphs, tidy
 from unlabeled.data.graphs.batch import joined
 from unlabeled.data.graphs.form import GraphForm, form_of
-from unlabeled.encoders.graphs import graph_encoder
+from unlabeled.encoders.graphs import clustering, graph_encoder
 from unlabeled.encoders.graphs.clustering import clusters_of
 from unlabeled.encoders.graphs.features import NodeFeatures, clustering_coefficients
 from unlabeled.encoders.graphs.layers import CONVOLUTIONS, Block, Layers, unit_rows
@@ -220,6 +220,7 @@ def test_other_features_and_what_nodes_lack() -> None:
     assert struct.shape == (20, 15) and struct[:, :11].sum(1).eq(1).all()
     degree = NodeFeatures(bare)(batch)
     np.testing.assert_array_equal(degree.argmax(1).numpy(), graph.degrees())
+    assert NodeFeatures(GraphForm(kinds=(0,), nodes=20)).width == degree.shape[1], "one kind for all tells nothing"
     assert NodeFeatures(bare, "constant")(batch).eq(1).all()
     assert NodeFeatures(FORM, "labels").width == 3 and NodeFeatures(FORM, "attributes").width == 2
     for features in ("labels", "attributes", "all"):
@@ -251,6 +252,51 @@ def test_clusters_are_within_bounds_and_nested(asked: list[int]) -> None:
             own = found[0][each.owner == place]
             assert len(own.unique()) == min(asked[0], len(own)), "more is merged than was asked for"
     assert batch.labels is None
+
+
+def association(a: np.ndarray, label: np.ndarray) -> float:
+    """The number of clusters less the normalised cut, from its definition."""
+    found = 0.0
+    for each in np.unique(label):
+        inside = label == each
+        volume = a[inside].sum()
+        found += a[np.ix_(inside, inside)].sum() / volume if volume else 0.0
+    return found
+
+
+def test_no_single_node_could_move_to_a_smaller_normalised_cut() -> None:
+    bettered = 0
+    for seed in range(12):
+        graph = drawn(16, seed, share=0.2)
+        batch, a = joined([graph]), matrix(graph)
+        label = clusters_of(batch, [4])[0].numpy()
+        own, edges = np.zeros(16, np.int64), graph.edges
+        merged = clustering._merged(own, edges, np.ones(edges.shape[1]), np.ones(16), 1, 4)
+        assert association(a, label) >= association(a, merged) - 1e-12
+        bettered += association(a, label) > association(a, merged) + 1e-9
+        for node in range(16):
+            for other in set(label.tolist()) - {label[node]}:
+                moved = label.copy()
+                moved[node] = other
+                if (label == label[node]).sum() > 1 and a[node, label == other].any():
+                    assert association(a, moved) <= association(a, label) + 1e-8
+    assert bettered >= 6, "merging alone would have done"
+
+
+def test_refinement_of_weighted_clusters_and_of_many_graphs_at_once() -> None:
+    graphs = [drawn(20, seed, share=0.25) for seed in range(5)]
+    both = clusters_of(joined(graphs), [6, 2])
+    alone = [clusters_of(joined([graph]), [6, 2]) for graph in graphs]
+    torch.testing.assert_close(both[0], torch.cat([each[0] for each in alone]))
+    torch.testing.assert_close(both[1], torch.cat([each[1] for each in alone]))
+    for graph, (first, second) in zip(graphs, alone, strict=True):
+        s = np.eye(6)[first.numpy()]
+        coarse, label = s.T @ matrix(graph) @ s, second[0].numpy()
+        for node in range(6):
+            moved = label.copy()
+            moved[node] = 1 - label[node]
+            if (label == label[node]).sum() > 1 and coarse[node, label == moved[node]].any():
+                assert association(coarse, moved) <= association(coarse, label) + 1e-8
 
 
 def test_det_pools_by_them_and_learns_no_assignment() -> None:

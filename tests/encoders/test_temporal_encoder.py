@@ -100,6 +100,26 @@ def test_the_sparse_pass_is_the_dense_equation(weight: Any) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)  # link weights are kept in float32
 
 
+def test_attributes_take_the_place_of_numbers() -> None:
+    """Each row divided by its sum; one-hot attributes are the numbers themselves."""
+    snapshots, rng = southern_women(), np.random.default_rng(0)
+    attributes = rng.random((18, 5)).astype(np.float32)
+    attributes[3] = 0
+    torch.manual_seed(0)
+    parts = Attention((12,), (4,), (8,), (4,), structural_dropout=0.0)
+    module = SelfAttention(18, 14, parts, 5).double().eval()
+    found = array(module.hidden(module.graph_of(replace(snapshots, attributes=attributes))))
+    shares = attributes / np.maximum(attributes.sum(1, keepdims=True), 1e-30)
+    expected = [
+        dense_layer(module.structural[0], shares[:many], dense_adjacency(snapshots, t), True)  # type: ignore[arg-type]
+        for t, many in enumerate(snapshots.nodes)
+    ]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-6)
+    numbered, hot = small(), small()
+    same = hot(hot.graph_of(replace(snapshots, attributes=np.eye(18, dtype=np.float32))))
+    torch.testing.assert_close(same, numbered(numbered.graph_of(snapshots)))
+
+
 def test_residuals_go_around_every_attention() -> None:
     module, snapshots = small(residual=True), southern_women()
     graph = module.graph_of(snapshots)
@@ -132,10 +152,11 @@ def test_what_is_later_changes_nothing_before() -> None:
     [{}, {"temporal_widths": (8, 8), "temporal_heads": (4, 2)}, {"temporal": False}, {"attention_window": 2},
      {"residual": True, "mask_unseen": True}],
 )  # fmt: skip
-def test_the_last_snapshot_alone_is_the_last_of_all(options: dict[str, Any]) -> None:
+def test_the_last_snapshots_alone_are_the_last_of_all(options: dict[str, Any]) -> None:
     module = small(**options)
     graph = module.graph_of(southern_women())
-    torch.testing.assert_close(module(graph, last=True), module(graph)[:, -1:])
+    for last in (1, 3, 20):
+        torch.testing.assert_close(module(graph, last=last), module(graph)[:, -last:])
 
 
 def test_renumbered_nodes_have_the_same_embeddings() -> None:

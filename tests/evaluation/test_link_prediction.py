@@ -18,7 +18,7 @@ from unlabeled.evaluation.link_prediction.classifier import Question, fitted_sco
 from unlabeled.evaluation.link_prediction.examples import examples, splits, unlinked
 from unlabeled.evaluation.link_prediction.kept import kept_or_made
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
-from unlabeled.evaluation.link_prediction.step import Answer, answers, chosen, questions
+from unlabeled.evaluation.link_prediction.step import Answer, answers, asked_before, chosen, questions
 from unlabeled.evaluation.link_prediction.summary import figures
 from unlabeled.evaluation.link_prediction.training import Epoch
 
@@ -169,7 +169,7 @@ def test_simple_scores_are_those_of_networkx() -> None:
 
 
 def epoch(number: int, rows: np.ndarray, loss: float = 0.0) -> Epoch:
-    return Epoch(number, loss, rows)
+    return Epoch(number, loss, np.stack([rows, rows, rows, rows]))
 
 
 def one_question() -> Question:
@@ -180,7 +180,7 @@ def one_question() -> Question:
 def informed(question: Question) -> np.ndarray:
     """Embeddings whose products say who is linked: the eigenvectors of the links that are asked for."""
     matrix = np.zeros((18, 18))
-    for a, b in question.examples.pairs[question.examples.linked]:
+    for a, b in question.now.examples.pairs[question.now.examples.linked]:
         matrix[a, b] = matrix[b, a] = 1
     values, vectors = np.linalg.eigh(matrix)
     kept = np.argsort(values)[-6:]
@@ -214,17 +214,60 @@ def test_a_step_tells_every_way_to_score_the_same_pairs() -> None:
         answer.scores
     )
     split = question.splits[0]
-    np.testing.assert_array_equal(answer.linked[0], question.examples.linked[split.test])
+    np.testing.assert_array_equal(answer.linked[0], question.now.examples.linked[split.test])
     np.testing.assert_array_equal(
-        answer.scores["interactions"][0], simple_scores(known, question.examples.pairs)["interactions"][split.test]
+        answer.scores["interactions"][0], simple_scores(known, question.now.examples.pairs)["interactions"][split.test]
     )
-    for kind in ("", "+dot", "+scores"):
+    for kind in ("", "+dot", "+scores", "+past", "+scores+past"):
         trained, random = (figures([answer], way + kind).macro_auc for way in ("trained", "random_encoder"))
         assert trained > 0.8 > random and answer.epoch["trained" + kind] == 1
         assert 0 <= answer.validation["trained" + kind] <= 1
-    features = products(told[1].embeddings, question.examples.pairs)
-    assert (features[3] == told[1].embeddings[question.examples.pairs[3, 0]]
-            * told[1].embeddings[question.examples.pairs[3, 1]]).all()  # fmt: skip
+    features = products(told[1].embeddings, question.now.examples.pairs)
+    assert (features[3] == told[1].embeddings[question.now.examples.pairs[3, 0]]
+            * told[1].embeddings[question.now.examples.pairs[3, 1]]).all()  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "ahead", "known"), [("next", 1, 3), ("new", 1, 3), ("multi-step", 2, 2)])
+def test_the_past_is_what_is_known(task: Any, ahead: int, known: int) -> None:
+    """Of snapshots that are trained on, seen from embeddings of those before; what comes later changes none of it."""
+    whole, count = southern_women(), 8
+    past = list(asked_before(whole, count, task, ahead, False, 0, "uniform"))
+    assert [each.back for each in past] == [*range(ahead, ahead + known)]
+    for each in past:
+        source, target, _ = whole.links(count - 1 - each.back + ahead)
+        assert count - 1 - each.back + ahead < count
+        links = set(zip(source.tolist(), target.tolist(), strict=True))
+        pairs, linked = each.examples.pairs, each.examples.linked
+        assert {(a, b) in links for a, b in pairs[linked].tolist()} == {True}
+        assert {(a, b) in links for a, b in pairs[~linked].tolist()} == {False}
+        assert pairs.max() < whole.nodes[count - 1 - each.back]
+        expected = simple_scores(whole.prefix(count - each.back), pairs)
+        assert all((each.simple[name] == values).all() for name, values in expected.items())
+    weight = whole.weight.copy()
+    weight[whole.offsets[count] :] *= 7
+    later = replace(whole, weight=weight, target=np.where(weight > 1, whole.source, whole.target))
+    for one, other in zip(past, asked_before(later, count, task, ahead, False, 0, "uniform"), strict=True):
+        assert (one.examples.pairs == other.examples.pairs).all() and (one.counts == other.counts).all()
+
+
+def test_a_classifier_that_learns_from_the_past() -> None:
+    """It sees each past example by the embeddings of its own snapshot, and fits what scikit-learn fits."""
+    (question,) = [each for each in questions(southern_women(), 8, [("next", 1)], 2, 0) if each.name == "next"]
+    recent = generator().standard_normal((4, 18, 6))
+    told = [Epoch(0, 0.0, recent[::-1]), Epoch(1, 1.0, recent)]
+    answer = answers(southern_women().prefix(8), [question], told, None, "last")[0]["next"]
+    pairs, linked = question.now.examples.pairs, question.linked
+    split = question.splits[1]
+    rows = [products(recent[-1], pairs)[split.train]]
+    truth = [linked[split.train]]
+    for each in question.past:
+        rows.append(products(recent[3 - each.back], each.examples.pairs))
+        truth.append(each.examples.linked)
+    model = LogisticRegression(solver="liblinear", tol=1e-10, max_iter=10_000)
+    expected = model.fit(np.concatenate(rows), np.concatenate(truth)).decision_function(products(recent[-1], pairs))
+    assert len(question.past) == 3
+    np.testing.assert_allclose(answer.scores["trained+past"][1], expected[split.test], atol=1e-4)
+    assert np.abs(answer.scores["trained"][1] - expected[split.test]).max() > 1e-2
 
 
 def test_figures_are_means_over_steps_and_pooled_pairs() -> None:

@@ -72,9 +72,10 @@ def test_infograph_sums_over_the_levels() -> None:
 
 @pytest.mark.parametrize("method", [DiffPoolReconstruction, InfoGraph])
 def test_numbers_outside_their_range_are_refused(method: type) -> None:
-    for wrong in ({"warmup": 1.5}, {"learning_rate": -1.0}, {"clip": 0.0}, {"weight_decay": -0.1}):
-        with pytest.raises(ValueError, match="warmup takes a share within 0 and 1"):
-            method(encoder(), **wrong)
+    width = "hidden" if method is DiffPoolReconstruction else "projection_width"
+    for name, wrong in {"warmup": 1.5, "learning_rate": -1.0, "clip": 0.0, "weight_decay": -0.1, width: 0}.items():
+        with pytest.raises(ValueError, match=f"{name} takes"):
+            method(encoder(), **{name: wrong})
 
 
 @pytest.mark.parametrize("method", [DiffPoolReconstruction, InfoGraph])

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unlabeled.objectives import walk_context
+from unlabeled.objectives.walk_context import listed_products
 
 
 def written_out(anchors, contexts, valid, negatives, weight) -> float:
@@ -60,3 +61,22 @@ def test_shapes_that_do_not_belong_together() -> None:
         walk_context(rows, rows[:, :2, None], valid, rows)
     with pytest.raises(ValueError, match="negatives"):
         walk_context(rows, rows[:, :, None], valid, rows[:1])
+
+
+@pytest.mark.parametrize("rows", [40, 300])
+def test_listed_products_are_those_of_the_listed_rows(rows: int) -> None:
+    """Where all products are formed, and where rows are gathered; and so are their gradients."""
+    rng = np.random.default_rng(0)
+    values = torch.from_numpy(rng.standard_normal((3, rows, 5))).requires_grad_()
+    own, other = rng.integers(0, rows, 6), rng.integers(0, rows, (3, 6, 2))
+    found = listed_products(values, torch.from_numpy(own), torch.from_numpy(other))
+    plain = values.detach().numpy()
+    expected = [[[plain[g, own[b]] @ plain[g, other[g, b, j]] for j in range(2)] for b in range(6)] for g in range(3)]
+    np.testing.assert_allclose(found.detach().numpy(), expected)
+    pull = torch.from_numpy(rng.standard_normal(found.shape))
+    found.backward(pull)
+    gradient = np.zeros_like(plain)
+    for g, b, j in np.ndindex(*found.shape):
+        gradient[g, own[b]] += pull[g, b, j].item() * plain[g, other[g, b, j]]
+        gradient[g, other[g, b, j]] += pull[g, b, j].item() * plain[g, own[b]]
+    np.testing.assert_allclose(values.grad.numpy(), gradient, atol=1e-12)

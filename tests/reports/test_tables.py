@@ -71,6 +71,10 @@ def test_embeddings_at_a_glance_are_a_line_each_and_the_layer_is_said(capsys: py
     shown = "\n".join(lines(capsys, healthy))
     assert "no labels, layer 1 of the projector" in shown and "data: 3,000 x 256" in shown
     assert ["rankme", "layer", "2"] in [line.split() for line in shown.splitlines()]
+    plain = Healthy("health", "runs/a", 64, {"rankme": 3.0, "rankme_layer": 0, "duplicates": 0}, {}, [], 0,
+                    {})  # fmt: skip
+    shown = "\n".join(lines(capsys, plain))
+    assert "layer" not in shown and "duplicates" in shown, "of what is plain where there is one layer; a 0 is a figure"
 
 
 def test_health_has_a_row_for_each_figure_and_says_its_warnings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ class LinkPredicted(Evaluated):
         incremental: whether training was.
         negatives: how pairs without a link are drawn.
         features: what the classifier sees of a pair.
+        past: whether it learns from earlier snapshots too.
         validation: mean over steps of the AUC on the validation pairs, of which nothing is a test pair.
         skipped: steps that are left out, and why.
     """
@@ -47,6 +48,7 @@ class LinkPredicted(Evaluated):
     incremental: bool = False
     negatives: str = "uniform"
     features: str = "product"
+    past: bool = False
     validation: float = 0.0
     skipped: list[str] = field(default_factory=list)
 
@@ -71,7 +73,7 @@ class _Asked:
         told["incremental"] = self.incremental
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
-        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "2")
+        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "3")
 
     @property
     def place(self) -> "Path":
@@ -147,6 +149,7 @@ def link_prediction(
     incremental: bool = False,
     negatives: Literal["uniform", "historical"] = "uniform",
     features: Literal["product", "dot", "scores"] = "product",
+    past: bool = False,
 ) -> LinkPredicted:
     """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
 
@@ -172,6 +175,8 @@ def link_prediction(
             which a score that only remembers cannot tell from links.
         features: what the regression sees of a pair: the product of its embeddings, entry by entry (the protocol's);
             its sum, the dot product, beside it; or the simple scores too.
+        past: let the regression learn from the links of the last three snapshots that are trained on too, each seen
+            from the embeddings of the snapshot before; with few links in a snapshot that is most of what there is.
 
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
@@ -203,9 +208,10 @@ def link_prediction(
             file = asked.place / f"{'multi' if multi else 'step'}-{count:04}.npz"
             found[count] = kept_or_made(file, partial(asked.step, count, multi))
             progress.update(number + 1)
-    result = _result(folder, asked, task, self_pairs, features, found)
+    result = _result(folder, asked, task, self_pairs, features, past, found)
     ending = "" if negatives == "uniform" else f"-{negatives}"
     ending += "" if features == "product" else f"-{features}"
+    ending += "-past" if past else ""
     folder.keep_evaluation(f"link-prediction-{task}{'-incremental' if incremental else ''}{ending}", result)
     return result
 
@@ -225,7 +231,13 @@ def _counts(snapshots: int, task: str, steps: int | None) -> list[int]:
 
 
 def _result(
-    folder: "Run", asked: _Asked, task: Any, self_pairs: bool, features: Any, found: "dict[int, dict[str, Answer]]"
+    folder: "Run",
+    asked: _Asked,
+    task: Any,
+    self_pairs: bool,
+    features: Any,
+    past: bool,
+    found: "dict[int, dict[str, Answer]]",
 ) -> LinkPredicted:
     from unlabeled.errors import UserError
     from unlabeled.evaluation.link_prediction.examples import LEAST
@@ -237,10 +249,12 @@ def _result(
     shown = asked.whole.starts_shown()
     if not ours:
         raise UserError(f"none of {len(found)} steps has {LEAST} links to predict; use a longer --window.")
-    answers, way = list(ours.values()), way_of("trained", features)
-    # whatever embeds nodes is shown with what the classifier sees of ours
+    answers, way = list(ours.values()), way_of("trained", features, past)
     ways = {name: name for name in answers[0].scores if "+" not in name}
-    ways |= {name: way_of(name, features) for name in ("trained", "deepwalk", "random_encoder")}
+    # the others are told with what the classifier sees of ours, and learns from
+    for name in ("trained", "random_encoder", "deepwalk", "scores_regression"):
+        sees = name if name == "scores_regression" else way_of(name, features)
+        ways[name] = f"{sees}+past" if past and f"{sees}+past" in answers[0].scores else sees
     told = {name: figures(answers, each) for name, each in ways.items()}
     details = {name: details_of(each) for name, each in told.items()}
     best = details.pop("trained")
@@ -268,6 +282,7 @@ def _result(
         incremental=asked.incremental,
         negatives=asked.negatives,
         features=features,
+        past=past,
         validation=best["validation"],
         skipped=[
             f"{shown[count + far - 1]}: fewer than {LEAST} links"

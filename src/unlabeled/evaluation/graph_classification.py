@@ -11,7 +11,7 @@ from scipy.stats import t
 from unlabeled.evaluation.features import key_of
 from unlabeled.evaluation.fold_classifiers import ClassifierName, fold_accuracy
 from unlabeled.evaluation.fold_training import Curves, Fresh, Training, train
-from unlabeled.evaluation.folds import Fold, hold_out, published_folds
+from unlabeled.evaluation.folds import FOLDS, Fold, hold_out, published_folds
 from unlabeled.evaluation.kept_numbers import kept_numbers
 from unlabeled.training.loader import Samples, Views
 
@@ -115,7 +115,7 @@ def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: S
         for repeat in range(repeats):
             chosen = hold_out(what.labels[fold.learnt], what.seed, number, repeat + 1)
             learnt, stops = fold.learnt[~chosen], fold.learnt[chosen]
-            draw = (repeat + 1) * len(folds) + number
+            draw = (repeat + 1) * FOLDS + number
             said = f"fold {number + 1} of {len(folds)}, start {repeat + 1} of {repeats}"
             curves = what.curves(learnt, [stops, fold.test], replace(how, learning_rate=rate), draw, said)
             found.append(float(curves.accuracies[curves.best(), 1]))

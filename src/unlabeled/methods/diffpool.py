@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from unlabeled.objectives import reconstruction
+from unlabeled.training.course import Course
 from unlabeled.training.method import Batch, Plan
 from unlabeled.training.optimizers import OPTIMIZERS, OptimizerName
-from unlabeled.training.schedules import cosine
 from unlabeled.views import graphs
 
 
@@ -45,18 +45,15 @@ class DiffPoolReconstruction(nn.Module):
         clip: float = 2.0,
     ) -> None:
         super().__init__()
-        if not 0 <= warmup <= 1 or min(learning_rate, weight_decay) < 0 or min(hidden, clip) <= 0:
-            raise ValueError(
-                "warmup takes a share within 0 and 1, learning_rate and weight_decay at least 0, hidden and clip more"
-            )
+        if hidden < 1:
+            raise ValueError(f"hidden takes a number of at least 1, got {hidden}")
+        self.course = Course(OPTIMIZERS[optimizer], learning_rate, weight_decay, warmup, clip=clip)
         levels: Any = encoder
         self.encoder, features = encoder, levels.features
         self.categories: int = features.categories
         self.predictor = nn.Sequential(
             nn.Linear(levels.unpooled_width, hidden), nn.ReLU(), nn.Linear(hidden, features.width)
         )
-        self.optimizer_name, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
-        self.warmup, self.clip = warmup, clip
 
     def loss(self, batch: Batch) -> Tensor:
         """The feature term, the mean over all nodes of all views."""
@@ -65,5 +62,4 @@ class DiffPoolReconstruction(nn.Module):
 
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """A cosine after the warm-up; the gradient's norm is bounded."""
-        optimizer = OPTIMIZERS[self.optimizer_name](self, self.learning_rate, self.weight_decay)
-        return Plan(optimizer, cosine(steps, round(self.warmup * steps)), self.clip)
+        return self.course.plan(self, steps)

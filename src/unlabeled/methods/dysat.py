@@ -12,7 +12,7 @@ from unlabeled.data.temporal_graphs.form import snapshot_form
 from unlabeled.distributed import rank, world_size
 from unlabeled.encoders.temporal_graphs import SnapshotGraph, temporal_encoder
 from unlabeled.errors import UserError
-from unlabeled.objectives import walk_context
+from unlabeled.objectives.walk_context import listed_products, walk_context_of
 from unlabeled.run import Run
 from unlabeled.training.method import Batch, Plan
 from unlabeled.views import temporal_graphs
@@ -119,14 +119,10 @@ class DySAT(nn.Module):
         wanted, place = torch.unique(every, return_inverse=True)
         embeddings = self.encoder(self.graph, wanted).transpose(0, 1)[-self.graph.snapshots :]  # (T, M, F)
         own, near, apart = place.split([len(batch.index), found.numel(), drawn.numel()])
-        when = torch.arange(len(embeddings), device=device)
-        loss = walk_context(
-            embeddings[:, own],  # (T, B, F)
-            embeddings[when[:, None, None], near.view(found.shape)],  # (T, B, J, F)
-            valid,
-            embeddings[when[:, None], apart.view(drawn.shape)],  # (T, K, F)
-            self.negative_weight,
-        )
+        when = torch.arange(len(embeddings), device=device)[:, None]
+        negatives = embeddings[when, apart.view(drawn.shape)]  # (T, K, F)
+        agree = listed_products(embeddings, own, near.view(found.shape))  # (T, B, J)
+        loss = walk_context_of(agree, embeddings[:, own] @ negatives.transpose(1, 2), valid, self.negative_weight)
         total: Tensor = loss + self.weight_decay / 2 * self.encoder.weight_norm()
         return total
 

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from unlabeled.objectives import local_global
+from unlabeled.training.course import Course
 from unlabeled.training.heads import width_of
 from unlabeled.training.method import Batch, Plan
 from unlabeled.training.optimizers import OPTIMIZERS, OptimizerName
-from unlabeled.training.schedules import cosine
 from unlabeled.views import graphs
 
 
@@ -44,17 +44,13 @@ class InfoGraph(nn.Module):
         clip: float = 2.0,
     ) -> None:
         super().__init__()
-        if not 0 <= warmup <= 1 or min(learning_rate, weight_decay) < 0 or min(projection_width, clip) <= 0:
-            raise ValueError(
-                "warmup takes a share within 0 and 1, learning_rate and weight_decay at least 0, projection_width and "
-                "clip more"
-            )
+        if projection_width < 1:
+            raise ValueError(f"projection_width takes a number of at least 1, got {projection_width}")
+        self.course = Course(OPTIMIZERS[optimizer], learning_rate, weight_decay, warmup, clip=clip)
         levels: Any = encoder
         self.encoder = encoder
         self.parts = Head(levels.level_width, projection_width)
         self.whole = Head(width_of(encoder), projection_width)
-        self.optimizer_name, self.learning_rate, self.weight_decay = optimizer, learning_rate, weight_decay
-        self.warmup, self.clip = warmup, clip
 
     def loss(self, batch: Batch) -> Tensor:
         """Summed over the levels, each of them a mean over its parts: nodes do not outvote clusters."""
@@ -66,8 +62,7 @@ class InfoGraph(nn.Module):
 
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """A cosine after the warm-up; the gradient's norm is bounded."""
-        optimizer = OPTIMIZERS[self.optimizer_name](self, self.learning_rate, self.weight_decay)
-        return Plan(optimizer, cosine(steps, round(self.warmup * steps)), self.clip)
+        return self.course.plan(self, steps)
 
 
 class Head(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from unlabeled.errors import UserError
+from unlabeled.training.course import Course
 from unlabeled.training.heads import width_of
 from unlabeled.training.labeller import labels_of
 from unlabeled.training.method import Batch, Plan
@@ -57,13 +58,11 @@ class RotNet(nn.Module):
         warmup: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0 <= warmup <= 1 or weight_decay < 0 or (learning_rate or 0) < 0:
-            raise ValueError("warmup takes a share within 0 and 1, weight_decay and learning_rate no less than 0")
         self.encoder, self.labels_from = encoder, labels_from
         self.turn = nn.Linear(width_of(encoder), TURNS)
-        self.optimizer_of = (OPTIMIZERS | {"sgd": plain_sgd})[optimizer]
-        self.learning_rate = (LEARNING_RATES | {"sgd": 0.2})[optimizer] if learning_rate is None else learning_rate
-        self.weight_decay, self.schedule, self.warmup = weight_decay, DECAYS[decay], warmup
+        rate = (LEARNING_RATES | {"sgd": 0.2})[optimizer] if learning_rate is None else learning_rate
+        moved_by = (OPTIMIZERS | {"sgd": plain_sgd})[optimizer]
+        self.course = Course(moved_by, rate, weight_decay, warmup, DECAYS[decay])
 
     def prepare(self, samples: Any) -> None:
         """Take the other run's labels, and make heads for them.
@@ -98,5 +97,4 @@ class RotNet(nn.Module):
 
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """Linear scaling with the batch, and the schedule of the rate."""
-        optimizer = self.optimizer_of(self, self.learning_rate * batch_size / 256, self.weight_decay)
-        return Plan(optimizer, self.schedule(steps, round(self.warmup * steps)))
+        return self.course.plan(self, steps, batch_size)

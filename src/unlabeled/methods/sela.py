@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from unlabeled import chance
 from unlabeled.distributed import collect_rows
 from unlabeled.errors import UserError
+from unlabeled.training.course import Course
 from unlabeled.training.heads import width_of
 from unlabeled.training.labeller import Labeller, labels_of
 from unlabeled.training.method import Batch, Plan
@@ -112,8 +113,6 @@ class SeLa(nn.Module):
             raise ValueError("clusters and heads take numbers of at least 1, relabellings of at least 0")
         if not 0 < strength < float("inf") or not tolerance > 0:
             raise ValueError(f"strength and tolerance take numbers above 0, got {strength} and {tolerance}")
-        if not 0 <= warmup <= 1 or weight_decay < 0 or (learning_rate or 0) < 0:
-            raise ValueError("warmup takes a share within 0 and 1, weight_decay and learning_rate no less than 0")
         self.encoder, self.width = encoder, width_of(encoder)
         self.asked, self.heads, self.strength, self.tolerance = clusters, heads, strength, tolerance
         self.marginals = torch.tensor(marginals, dtype=torch.float64) if len(marginals) else None
@@ -123,9 +122,9 @@ class SeLa(nn.Module):
         self.times, self.chosen = RELABEL_SCHEDULES[relabel_schedule], RELABEL_HEADS[relabel_heads]
         self.in_training, self.plain = relabel_mode == "train", relabel_views == "plain"
         self.labels_from = labels_from
-        self.optimizer_of = (OPTIMIZERS | {"sgd": plain_sgd})[optimizer]
-        self.learning_rate = (LEARNING_RATES | {"sgd": 0.05})[optimizer] if learning_rate is None else learning_rate
-        self.weight_decay, self.schedule, self.warmup = weight_decay, DECAYS[decay], warmup
+        rate = (LEARNING_RATES | {"sgd": 0.05})[optimizer] if learning_rate is None else learning_rate
+        moved_by = (OPTIMIZERS | {"sgd": plain_sgd})[optimizer]
+        self.course = Course(moved_by, rate, weight_decay, warmup, DECAYS[decay])
         self.when: dict[int, int] = {}
         self.seconds = 0.0
 
@@ -171,8 +170,7 @@ class SeLa(nn.Module):
         """Linear scaling with the batch; the schedule of the rate, and that of the relabellings."""
         per_epoch = self.per_sample // batch_size
         self.when = steps_of(self.times(self.relabellings, steps / per_epoch), per_epoch, steps)
-        optimizer = self.optimizer_of(self, self.learning_rate * batch_size / 256, self.weight_decay)
-        return Plan(optimizer, self.schedule(steps, round(self.warmup * steps)))
+        return self.course.plan(self, steps, batch_size)
 
     def before_step(self, step: int) -> None:
         """Label all samples anew where the schedule says so."""

@@ -8,10 +8,10 @@ from torch.nn.functional import cross_entropy
 
 from unlabeled.distributed import total, world_size
 from unlabeled.errors import UserError
+from unlabeled.training.course import Course
 from unlabeled.training.heads import width_of
 from unlabeled.training.method import Batch, Plan
 from unlabeled.training.optimizers import LEARNING_RATES, OPTIMIZERS, OptimizerName
-from unlabeled.training.schedules import cosine
 from unlabeled.views import images
 
 
@@ -45,13 +45,9 @@ class Supervised(nn.Module):
         warmup: float = 0.1,
     ) -> None:
         super().__init__()
-        if not 0 <= warmup <= 1 or weight_decay < 0 or (learning_rate or 0) < 0:
-            raise ValueError(
-                "warmup takes a share within 0 and 1, weight_decay and learning_rate numbers of at least 0"
-            )
         self.encoder = encoder
-        self.optimizer_name, self.weight_decay, self.warmup = optimizer, weight_decay, warmup
-        self.learning_rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
+        rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
+        self.course = Course(OPTIMIZERS[optimizer], rate, weight_decay, warmup)
 
     def prepare(self, samples: Any) -> None:
         """Take the labels and make a classifier of as many classes.
@@ -74,6 +70,4 @@ class Supervised(nn.Module):
 
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """Linear scaling with the batch, warm-up, cosine."""
-        rate = self.learning_rate * batch_size / 256
-        optimizer = OPTIMIZERS[self.optimizer_name](self, rate, self.weight_decay)
-        return Plan(optimizer, cosine(steps, round(self.warmup * steps)))
+        return self.course.plan(self, steps, batch_size)

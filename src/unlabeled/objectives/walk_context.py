@@ -43,8 +43,43 @@ def walk_context(
     wide = torch.promote_types(anchors.dtype, torch.float32)  # half precision has no room for these sums
     anchors, contexts, negatives = anchors.to(wide), contexts.to(wide), negatives.to(wide)
     agree = (contexts @ anchors[..., None]).squeeze(3)  # (G, B, J)
-    chance = anchors @ negatives.transpose(1, 2)  # (G, B, K)
+    return walk_context_of(agree, anchors @ negatives.transpose(1, 2), valid, negative_weight)
+
+
+def walk_context_of(agree: Tensor, apart: Tensor, valid: Tensor, negative_weight: float = 1.0) -> Tensor:
+    """`walk_context`, of the inner products that it looks at.
+
+    Args:
+        agree: <a_gb, c_gbj>, (G, B, J).
+        apart: <a_gb, n_gk>, (G, B, K).
+        valid: bool (G, B, J).
+        negative_weight: w, at least 0.
+
+    Returns:
+        A scalar; its mean over processes is the loss of all pairs.
+    """
+    wide = torch.promote_types(agree.dtype, torch.float32)
+    agree, apart = agree.to(wide), apart.to(wide)
     pairs = valid.sum(2).to(wide)  # (G, B)
     weight = torch.where(valid, softplus(-agree), 0.0).sum((1, 2))  # (G,)
-    weight = weight + negative_weight * (pairs * softplus(chance).mean(2)).sum(1)
+    weight = weight + negative_weight * (pairs * softplus(apart).mean(2)).sum(1)
     return (world_size() * weight / total(pairs.sum(1)).clamp(min=1)).sum()
+
+
+def listed_products(rows: Tensor, own: Tensor, other: Tensor) -> Tensor:
+    """<rows_gb, rows_gj> for own row b and each other row j that is listed for it, (G, B, J).
+
+    Where there are not many rows, all their products are formed and the listed ones taken: a matrix product of 64
+    columns costs about what one gathered row does.
+
+    Args:
+        rows: (G, M, D).
+        own: int64 (B,), below M.
+        other: int64 (G, B, J), below M.
+    """
+    wide = torch.promote_types(rows.dtype, torch.float32)
+    mine = rows[:, own].to(wide)  # (G, B, D)
+    if rows.shape[1] <= 64 * other.shape[2]:
+        return (mine @ rows.to(wide).transpose(1, 2)).gather(2, other)
+    groups = torch.arange(len(rows), device=rows.device)[:, None, None]
+    return (rows[groups, other].to(wide) @ mine[..., None]).squeeze(3)

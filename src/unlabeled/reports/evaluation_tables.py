@@ -5,6 +5,7 @@ from typing import Any
 from rich.table import Table
 
 from unlabeled.reports.cells import text
+from unlabeled.reports.words import shown_figures
 
 FIGURES = {
     "per_class": "mean per class",
@@ -190,7 +191,7 @@ def health_table(result: Any) -> Table:
     table = Table(box=None)
     for column in ("", str(result.run), *(name.replace("_", " ") for name in result.baselines)):
         table.add_column(column)
-    for name, value in result.figures.items():
+    for name, value in shown_figures(result.figures).items():
         others = (text(figures.get(name)) for figures in result.baselines.values())
         table.add_row(name.replace("_", " "), text(value), *others)
     return table

@@ -3,7 +3,7 @@
 from unlabeled.reports.charts import interval_chart, line_chart
 from unlabeled.reports.markup import counted, number, percent, plain_name, shown
 from unlabeled.reports.material import Comparison, Facts, LabelFree, Material, Row
-from unlabeled.reports.words import WORDS, words
+from unlabeled.reports.words import WORDS, shown_figures, words
 from unlabeled.training.progress import duration
 
 LISTED = 100
@@ -150,7 +150,7 @@ def _label_free(free: LabelFree) -> str:
         said = '<p class="fine">No sign of collapse in these figures.</p>' if "rankme" in free.figures else ""
     others = "".join(f'<th scope="col" class="figure">{plain_name(name)}</th>' for name in free.baselines)
     rows = []
-    for name, value in free.figures.items():
+    for name, value in shown_figures(free.figures).items():
         about = words(name)
         beside = "".join(f'<td class="figure">{number(of.get(name))}</td>' for of in free.baselines.values())
         rows.append(

@@ -121,6 +121,11 @@ WORDS = {
 """Name to words; what is not here is shown by its name."""
 
 
+def shown_figures(figures: dict[str, float]) -> dict[str, float]:
+    """Those that a reader needs: of which layer they are only where that is not the encoder's output."""
+    return {name: value for name, value in figures.items() if value or not name.endswith("_layer")}
+
+
 def words(name: str) -> Words:
     """The words of a figure, its name's own where there are none."""
     return WORDS.get(name, Words(name.replace("_", " ").capitalize(), "", ""))

@@ -14,20 +14,23 @@ class SnapshotForm(NamedTuple):
         nodes: N.
         snapshots: T.
         names: a digest of the nodes' names in their order: what a row of a table belongs to.
+        attributes: A, 0 where nodes have none.
     """
 
     nodes: int
     snapshots: int
     names: str = ""
+    attributes: int = 0
 
 
 def snapshot_form(snapshots: Snapshots) -> SnapshotForm:
     """That of snapshots."""
     names = "\0".join(snapshots.names).encode("utf-8", "surrogateescape")
-    return SnapshotForm(len(snapshots), snapshots.count, hashlib.blake2b(names, digest_size=8).hexdigest())
+    width = 0 if snapshots.attributes is None else snapshots.attributes.shape[1]
+    return SnapshotForm(len(snapshots), snapshots.count, hashlib.blake2b(names, digest_size=8).hexdigest(), width)
 
 
 def snapshot_form_from(values: Sequence[Any]) -> SnapshotForm:
     """As JSON gives it back."""
-    nodes, count, names = values
-    return SnapshotForm(int(nodes), int(count), str(names))
+    nodes, count, names, *width = values  # a run of before there were attributes has no width
+    return SnapshotForm(int(nodes), int(count), str(names), *map(int, width))

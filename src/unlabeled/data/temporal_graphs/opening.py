@@ -31,6 +31,7 @@ def open_snapshots(
     skip_last: str = "0",
     outside: Literal["drop", "merge"] = "drop",
     held_out: int = 1,
+    attributes: str | None = None,
 ) -> Snapshots:
     """Snapshots of a table of timed links.
 
@@ -44,6 +45,8 @@ def open_snapshots(
         skip_last: time before the last event where the last snapshot ends.
         outside: drop the events before and after, or merge them into the first and the last snapshot.
         held_out: last snapshots that are not trained on, at least 0.
+        attributes: a CSV file with the column node and others that hold numbers, which an encoder takes in place of the
+            nodes' own numbers; a node that is not in it has zeros.
 
     Raises:
         UserError: the table cannot be read, has no times for the windows, or has too few snapshots.
@@ -64,6 +67,7 @@ def open_snapshots(
             f"got {held_out}; choose a shorter --window for more."
         )
     found = found if labels is None else labelled(found, labels)
+    found = found if attributes is None else described(found, attributes)
     return found.prefix(found.count - held_out)
 
 
@@ -126,6 +130,40 @@ def labelled(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
     classes = sorted(set(named.values()))
     values = np.array([classes.index(named[name]) if name in named else -1 for name in snapshots.names])
     return replace(snapshots, labels=values, classes=classes)
+
+
+def described(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
+    """With the attributes that a CSV file gives to nodes; a node that is not in it has zeros.
+
+    Raises:
+        UserError: no such file, no column node, nothing beside it, no node is there, or a cell is no finite number.
+    """
+    shown = repr(os.fspath(path))
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows or "node" not in rows[0] or len(rows[0]) < 2:
+        raise UserError(f"the attributes {shown} are no CSV file with the column node and others; give one.")
+    names = [name for name in rows[0] if name != "node"]
+    values = np.zeros((len(snapshots), len(names)), np.float32)
+    met = False
+    for number, row in enumerate(rows, 1):
+        node = snapshots.number.get(row["node"])
+        if node is None:
+            continue
+        met = True
+        for column, name in enumerate(names):
+            try:
+                values[node, column] = float(row[name])
+            except (TypeError, ValueError):
+                values[node, column] = np.nan
+            if not np.isfinite(values[node, column]):
+                raise UserError(f"row {number} of {shown} has {row[name]!r} as {name}; attributes are finite numbers.")
+    if not met:
+        raise UserError(f"no node of {shown} is a node of {snapshots.place}; check its column node.")
+    return replace(snapshots, attributes=values)
 
 
 def southern_women() -> Snapshots:

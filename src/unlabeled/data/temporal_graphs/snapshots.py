@@ -43,6 +43,7 @@ class Snapshots:
         whole: these and the following, where there are such.
         labels: int64 (N,), -1 where unlabelled, or None.
         classes: names of the labels, or None.
+        attributes: of the nodes, float32 (N, A), or None where nodes are known by their number alone.
     """
 
     place: str
@@ -61,6 +62,7 @@ class Snapshots:
     labels: np.ndarray | None = None
     classes: list[str] | None = None
     labels_pending: bool = False
+    attributes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.nodes[-1])
@@ -91,6 +93,7 @@ class Snapshots:
             held_out=self.count - count,
             whole=self,
             labels=None if self.labels is None else self.labels[: nodes[-1]],
+            attributes=None if self.attributes is None else self.attributes[: nodes[-1]],
         )
 
     def tail(self) -> "Snapshots":
@@ -157,6 +160,8 @@ class Snapshots:
         digest = hashlib.blake2b("\0".join(self.names).encode("utf-8", "surrogateescape"), digest_size=16)
         for array in (self.offsets, self.source, self.target, self.weight, self.nodes):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if self.attributes is not None:
+            digest.update(np.ascontiguousarray(self.attributes).tobytes())
         return digest.hexdigest()
 
     def describe(self) -> str:

@@ -28,7 +28,7 @@ class NodeFeatures(nn.Module):
             kind that it does not know, or that is masked, has no 1; masked attributes are 0, their mean.
         features: labels (one-hot kinds), attributes, all (both, as far as nodes have them), degree (one-hot), constant
             (ten ones, as the official code has it), or struct (its one-hot of the degree up to 10, the clustering
-            coefficient, and labels). By default all, and degree where nodes carry nothing.
+            coefficient, and labels). By default all, and degree where nodes carry nothing or are all of one kind.
 
     Raises:
         ValueError: nodes have no such thing.
@@ -42,7 +42,7 @@ class NodeFeatures(nn.Module):
         super().__init__()
         carried: dict[str, bool] = {"labels": bool(form.kinds), "attributes": bool(form.means)}
         if features is None:
-            features = "all" if any(carried.values()) else "degree"
+            features = "all" if len(form.kinds) > 1 or form.means else "degree"  # one kind alone tells nothing
         if not carried.get(features, True) or (features == "all" and not any(carried.values())):
             raise ValueError(f"nodes of this data carry no {'labels or attributes' if features == 'all' else features}")
         self.parts = _PARTS[features]

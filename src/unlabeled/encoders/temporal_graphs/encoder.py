@@ -81,25 +81,26 @@ class SelfAttention(nn.Module):
 
         h_t = structural(x_t, A_t)  (N_t, F);      e = temporal(h + P)  (N, T, F),  h zero where a node is not seen yet
 
-    A node's input is its one-hot number, so that the first layer's weight is a table of nodes.
+    A node's input is its one-hot number, so that the first layer's weight is a table of nodes; or its attributes.
 
     Args:
         nodes: N, rows of that table.
         snapshots: T, rows of the table P of positions.
         parts: what it is made of.
+        attributes: A, of each node; 0 where it has none.
 
     Raises:
         ValueError: numbers that do not fit.
     """
 
-    def __init__(self, nodes: int, snapshots: int, parts: Attention) -> None:
+    def __init__(self, nodes: int, snapshots: int, parts: Attention, attributes: int = 0) -> None:
         super().__init__()
         if nodes < 1 or snapshots < 1 + parts.incremental:
             raise ValueError(
                 f"an encoder needs at least 1 node and 1 snapshot, 2 where it is incremental, got {nodes}, {snapshots}"
             )
         self.parts, self.snapshots = parts, snapshots
-        rate, inputs, layers = parts.structural_dropout, nodes, []
+        rate, inputs, layers = parts.structural_dropout, attributes or nodes, []
         for width, heads in zip(parts.structural_widths, parts.structural_heads, strict=True):
             layers.append(StructuralAttention(inputs, width, heads, rate, parts.residual))
             inputs = width
@@ -134,7 +135,8 @@ class SelfAttention(nn.Module):
         """h, (R, F): every node in every snapshot since its first."""
         if self.table is not None:
             return self.table[graph.node]
-        rows: Tensor | None = None
+        kind = next(self.parameters()).dtype
+        rows = None if graph.attributes is None else graph.attributes.to(kind)[graph.node]
         for layer in self.structural:
             rows = layer(rows, graph)
         assert rows is not None
@@ -148,26 +150,26 @@ class SelfAttention(nn.Module):
         hidden = torch.where(seen[..., None], self.hidden(graph)[row], 0.0)
         return hidden if self.past is None else torch.cat([self.past[nodes], hidden], 1)
 
-    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: bool = False) -> Tensor:
+    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: int | None = None) -> Tensor:
         """Every node in every snapshot, (N, T, F).
 
         Args:
             graph: of `graph_of`.
             nodes: int64 (M,), the nodes that are wanted; the result is then (M, T, F).
-            last: only the last snapshot is wanted; the result is then (N or M, 1, F).
+            last: how many last snapshots are wanted, by default all T; the result is then (N or M, `last`, F).
         """
         hidden = self.history(graph, nodes)
         return self.over_time(hidden, graph.since if nodes is None else graph.since[nodes], last)
 
-    def over_time(self, hidden: Tensor, since: Tensor, last: bool = False) -> Tensor:
-        """h (M, T, F) of nodes first seen in the snapshots `since` (M,), to e, or to its last snapshot alone."""
+    def over_time(self, hidden: Tensor, since: Tensor, last: int | None = None) -> Tensor:
+        """h (M, T, F) of nodes first seen in the snapshots `since` (M,), to e, or to its `last` snapshots."""
         count = hidden.shape[1]
         seen = torch.arange(count, device=since.device) >= since[:, None] if self.parts.mask_unseen else None
         if self.positions is not None:
             hidden = hidden + self.positions[:count]
         for number, layer in enumerate(self.temporal, 1):
-            hidden = layer(hidden, seen, last and number == len(self.temporal))
-        return hidden[:, -1:] if last else hidden
+            hidden = layer(hidden, seen, last if number == len(self.temporal) else None)
+        return hidden if last is None else hidden[:, -last:]
 
     def weight_norm(self) -> Tensor:
         """The squared norm of structural weights, biases left out: what weight decay weighs."""

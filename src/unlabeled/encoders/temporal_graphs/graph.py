@@ -25,6 +25,7 @@ class SnapshotGraph:
         first: int64 (T,), the first row of each snapshot.
         since: int64 (N,), the snapshot in which each node is first seen.
         snapshots: T.
+        attributes: float32 (N, A), of nodes, each row's absolute values adding up to 1; None where they have none.
     """
 
     node: Tensor
@@ -35,6 +36,7 @@ class SnapshotGraph:
     first: Tensor
     since: Tensor
     snapshots: int
+    attributes: Tensor | None = None
 
     @property
     def nodes(self) -> int:
@@ -46,7 +48,7 @@ class SnapshotGraph:
         if self.node.device == device:
             return self
         moved: dict[str, Any] = {
-            f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "snapshots"
+            f.name: value.to(device) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
         }
         return replace(self, **moved)
 
@@ -87,4 +89,12 @@ def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: 
         torch.from_numpy(first[:-1]),
         torch.from_numpy(np.searchsorted(snapshots.nodes, np.arange(len(snapshots)), side="right")),
         snapshots.count,
+        None if snapshots.attributes is None else torch.from_numpy(shares(snapshots.attributes)),
     )
+
+
+def shares(rows: np.ndarray) -> np.ndarray:
+    """Rows (N, A) divided by the sum of their absolute values, as the official code does; zeros stay."""
+    size = np.abs(rows).sum(1, keepdims=True)
+    out: np.ndarray = (rows / np.where(size > 0, size, 1)).astype(np.float32)
+    return out

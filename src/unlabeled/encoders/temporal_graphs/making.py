@@ -78,7 +78,7 @@ def temporal_encoder(
         incremental=incremental,
     )
     if name == "self_attention":
-        return SelfAttention(form.nodes, form.snapshots, parts)
+        return SelfAttention(form.nodes, form.snapshots, parts, form.attributes)
     if name == "node_table":
         return NodeTable(form.nodes, form.snapshots, parts.width)
     raise UserError(f"no encoder of temporal graphs is called {name!r}; there are self_attention and node_table.")

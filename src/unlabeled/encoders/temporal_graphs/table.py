@@ -28,10 +28,10 @@ class NodeTable(nn.Module):
         """The form of data that `forward` takes."""
         return snapshot_graph(samples, "count", False)
 
-    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: bool = False) -> Tensor:
-        """(N, T, F), or (M, T, F) of the nodes that are wanted, or with T = 1 of the last snapshot."""
+    def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: int | None = None) -> Tensor:
+        """(N, T, F), or (M, T, F) of the nodes that are wanted, of as many last snapshots as are wanted."""
         table = self.table if nodes is None else self.table[nodes]
-        return table[:, None].expand(-1, 1 if last else graph.snapshots, -1)
+        return table[:, None].expand(-1, graph.snapshots if last is None else min(last, graph.snapshots), -1)
 
     def history(self, graph: SnapshotGraph) -> Tensor:
         """(N, T, F)."""

@@ -6,8 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
+from unlabeled.encoders.temporal_graphs.short_attention import short_attention
+
 Scale = Literal["head_dim", "snapshots"]
 FeedForward = Literal["every", "last", "none"]
+
+SHORT = 32
+"""The longest history, in snapshots, that our own attention takes on a processor."""
 
 
 class TemporalAttention(nn.Module):
@@ -55,33 +60,42 @@ class TemporalAttention(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def forward(self, rows: Tensor, seen: Tensor | None = None, last: bool = False) -> Tensor:
+    def forward(self, rows: Tensor, seen: Tensor | None = None, last: int | None = None) -> Tensor:
         """(N, T, D) to (N, T, F).
 
         Args:
             rows: X.
             seen: bool (N, T), where False a snapshot is attended to by none; by default all are.
-            last: only the last snapshot is wanted, (N, 1, F).
+            last: how many last snapshots are wanted, by default all; the result is then (N, `last`, F).
         """
         count = rows.shape[1]
-        asking = rows[:, -1:] if last else rows
-        query = self.query(asking).view(*asking.shape[:2], self.heads, -1).transpose(1, 2)
-        split = (len(rows), count, self.heads, -1)
-        key, value = (part(rows).view(split).transpose(1, 2) for part in (self.key, self.value))
-        steps = query.shape[-1] if self.scale == "head_dim" else count + 1
+        asking = rows if last is None else rows[:, -last:]
         mask = causal(count, self.window, rows.device)[-asking.shape[1] :]
         if seen is not None:
-            mask = mask & seen[:, None, None, :]  # (N, 1, T, T)
+            mask = mask & seen[:, None, None, :]  # (N, 1, S, T)
             lost = ~mask.any(-1, keepdim=True)  # a row that may attend to nothing: softmax has no answer there
-            mask = mask | lost
-        rate = self.rate if self.training else 0.0
-        mixed = scaled_dot_product_attention(query, key, value, mask, rate, scale=steps**-0.5)  # (N, H, T, K)
+            mask = mask | (lost & causal(count, -1, rows.device)[-asking.shape[1] :])
+        out = self._mixed(rows, asking, mask)  # (N, S, F)
         if seen is not None:
-            mixed = mixed.masked_fill(lost, 0.0)
-        out = mixed.transpose(1, 2).flatten(2)  # (N, T, F)
+            out = out.masked_fill(lost.flatten(1)[..., None], 0.0)
         if self.feed_forward is not None:
             out = relu(self.feed_forward(out)) + out
         return out + asking if self.residual else out
+
+    def _mixed(self, rows: Tensor, asking: Tensor, mask: Tensor) -> Tensor:
+        """Z, (N, S, F): by torch's own attention, or where histories are short and there is no other help, by ours."""
+        count, rate = rows.shape[1], self.rate if self.training else 0.0
+        scale = (self.query.out_features // self.heads if self.scale == "head_dim" else count + 1) ** -0.5
+        layers = (self.query, asking), (self.key, rows), (self.value, rows)
+        exact = rows.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled(rows.device.type)
+        if count <= SHORT and exact and rows.device.type == "cpu":
+            parts = [torch.matmul(layer.weight, part.permute(1, 2, 0)) for layer, part in layers]  # (T, F, N)
+            query, key, value = (part.view(len(part), self.heads, -1, len(rows)) for part in parts)
+            return short_attention(query, key, value, mask, rate, scale).flatten(1, 2).permute(2, 0, 1)
+        query, key, value = (
+            layer(part).view(*part.shape[:2], self.heads, -1).transpose(1, 2) for layer, part in layers
+        )
+        return scaled_dot_product_attention(query, key, value, mask, rate, scale=scale).transpose(1, 2).flatten(2)
 
 
 def causal(count: int, window: int, device: torch.device) -> Tensor:

@@ -1,6 +1,7 @@
 """From embeddings of nodes to scores of pairs: logistic regression on products."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,6 +13,9 @@ PairFeatures = Literal["product", "dot", "scores"]
 
 KINDS: tuple[PairFeatures, ...] = get_args(PairFeatures)
 """All of them: one training serves each."""
+
+PAST = 3
+"""Earlier snapshots whose links a classifier may learn from too."""
 
 NEWTON = 50
 """Steps of Newton's method, at most; it takes about six."""
@@ -40,12 +44,29 @@ def pair_features(kind: PairFeatures, embeddings: np.ndarray, pairs: np.ndarray,
     return np.concatenate([product, *beside, *([np.log1p(simple)] if kind == "scores" else [])], 1)
 
 
-def fitted_scores(features: np.ndarray, linked: np.ndarray, train: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Scores of the examples at `places`, of a logistic regression that learns from those at `train`.
+def fitted_scores(
+    features: np.ndarray,
+    linked: np.ndarray,
+    train: np.ndarray,
+    places: np.ndarray,
+    more: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Scores of the examples at `places`, of a logistic regression that learns from those at `train`, and from `more`.
 
     It minimises 1/2 |w|^2 + sum of log(1 + exp(-y <w, x>)), x the features as they are and a 1: scikit-learn's with
     liblinear and C = 1, the protocol's, whose intercept is penalised too.
+
+    Args:
+        features: of the examples, (M, D).
+        linked: bool (M,).
+        train: int64, places.
+        places: int64.
+        more: features and answers of other examples.
     """
+    count = len(features)
+    if more is not None:
+        features, linked = np.concatenate([features, more[0]]), np.concatenate([linked, more[1]])
+        train = np.concatenate([train, np.arange(count, len(features))])
     rows = np.concatenate([features, np.ones((len(features), 1))], 1, dtype=np.float64)
     learnt = rows[train]
     basis = None
@@ -81,36 +102,68 @@ def _minimum(rows: np.ndarray, linked: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Examples, and the simple scores of their pairs.
+
+    Args:
+        examples: pairs.
+        simple: (M,) each.
+        back: how many snapshots before the last the embeddings are of that they are asked of.
+    """
+
+    examples: Examples
+    simple: dict[str, np.ndarray]
+    back: int = 0
+
+    def features(self, kind: PairFeatures, recent: np.ndarray) -> np.ndarray:
+        """What the classifier sees of them, of embeddings (P, N, F)."""
+        return pair_features(kind, recent[-1 - self.back], self.examples.pairs, self.counts)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The simple scores, (M, S)."""
+        return np.stack(list(self.simple.values()), 1)
+
+
+@dataclass(frozen=True)
 class Question:
     """One set of examples of one step, split.
 
     Args:
         name: of the task, and of the treatment of self-pairs.
-        examples: pairs.
+        now: the examples.
         validation: int64, places.
         splits: of the rest.
-        simple: the simple scores of the pairs, (M,) each.
+        past: the same question about earlier snapshots, whose answers are known.
     """
 
     name: str
-    examples: Examples
+    now: Asked
     validation: np.ndarray
     splits: list[Split]
-    simple: dict[str, np.ndarray]
+    past: list[Asked] = field(default_factory=list)
 
-    def features(self, kind: PairFeatures, embeddings: np.ndarray) -> np.ndarray:
-        """What the classifier sees of the examples."""
-        return pair_features(kind, embeddings, self.examples.pairs, np.stack(list(self.simple.values()), 1))
+    @property
+    def linked(self) -> np.ndarray:
+        """The answers."""
+        return self.now.examples.linked
 
-    def validate(self, features: np.ndarray) -> float:
-        """AUC on the validation examples of a classifier that learns from the first split."""
-        scores = fitted_scores(features, self.examples.linked, self.splits[0].train, self.validation)
-        return auc_of(scores, self.examples.linked[self.validation])
+    def validate(self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> float:
+        """AUC on the validation examples of a classifier that learns from the first split, and from `more`."""
+        scores = fitted_scores(features, self.linked, self.splits[0].train, self.validation, more)
+        return auc_of(scores, self.linked[self.validation])
 
-    def test(self, features: np.ndarray) -> list[np.ndarray]:
+    def test(self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> list[np.ndarray]:
         """Scores of each split's test examples."""
-        linked = self.examples.linked
-        return [fitted_scores(features, linked, split.train, split.test) for split in self.splits]
+        return [fitted_scores(features, self.linked, split.train, split.test, more) for split in self.splits]
+
+    def learnt_before(self, features: Callable[[Asked], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Features and answers of the past, None where there is none."""
+        if not self.past:
+            return None
+        return np.concatenate([features(each) for each in self.past]), np.concatenate(
+            [each.examples.linked for each in self.past]
+        )
 
 
 def auc_of(scores: np.ndarray, linked: np.ndarray) -> float:

@@ -1,14 +1,15 @@
 """One step of link prediction: a fresh training, judged on every question beside the simple scores."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from unlabeled import chance
-from unlabeled.evaluation.link_prediction.classifier import KINDS, PairFeatures, Question, auc_of
+from unlabeled.evaluation.link_prediction.classifier import KINDS, PAST, Asked, PairFeatures, Question, auc_of
 from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.training import Epoch
@@ -53,7 +54,6 @@ def questions(
         seed: of negatives and splits.
         negatives: how they are drawn.
     """
-    known = whole.prefix(count)
     for task, ahead in tasks:
         without = None
         for self_pairs in (False, True):
@@ -63,7 +63,26 @@ def questions(
                 continue  # too few links, or no link of a node to itself
             without = len(given.pairs)
             parts = splits(given, draws, draw)
-            yield Question(name_of(task, self_pairs, ahead), given, *parts, simple_scores(known, given.pairs))
+            now = Asked(given, simple_scores(whole.prefix(count), given.pairs))
+            yield Question(
+                name_of(task, self_pairs, ahead),
+                now,
+                *parts,
+                list(asked_before(whole, count, task, ahead, self_pairs, seed, negatives)),
+            )
+
+
+def asked_before(
+    whole: Any, count: int, task: Task, ahead: int, self_pairs: bool, seed: int, negatives: NegativesName
+) -> Iterator[Asked]:
+    """The same question about snapshots that are known, of embeddings that saw none of them: at most `PAST`."""
+    for back in range(ahead, PAST + 1):
+        earlier = count - back
+        if earlier >= 1:
+            draw = chance.generator(seed, chance.SPLIT, count, ahead, back)
+            given = examples(whole, earlier, task, draw, ahead, self_pairs, negatives)
+            if given is not None:
+                yield Asked(given, simple_scores(whole.prefix(earlier), given.pairs), back)
 
 
 def name_of(task: Task, self_pairs: bool, ahead: int = 1) -> str:
@@ -81,9 +100,9 @@ class _Best:
             self.figure, self.epoch = figure, epoch
 
 
-def way_of(way: str, kind: PairFeatures) -> str:
-    """Of a way to embed, by what the classifier sees: "trained", "trained+dot"."""
-    return way if kind == "product" else f"{way}+{kind}"
+def way_of(way: str, kind: PairFeatures, past: bool = False) -> str:
+    """Of a way to embed, by what the classifier sees and learns from: "trained", "trained+dot", "trained+dot+past"."""
+    return way + ("" if kind == "product" else f"+{kind}") + ("+past" if past else "")
 
 
 def chosen(
@@ -107,7 +126,7 @@ def chosen(
             continue
         for (name, kind), each in best.items():
             if select == "validation":
-                found = [question.validate(question.features(kind, epoch.embeddings)) for question in groups[name]]
+                found = [question.validate(question.now.features(kind, epoch.recent)) for question in groups[name]]
                 each.offer(float(np.mean(found)), epoch)
             else:
                 each.offer(-epoch.loss if select == "loss" else epoch.number, epoch)
@@ -150,27 +169,45 @@ def _answer(
     untrained: Epoch,
     table: dict[tuple[str, PairFeatures], Epoch] | None,
 ) -> Answer:
-    linked, simple = question.examples.linked, question.simple
+    linked, simple = question.linked, question.now.simple
+    told = _Told(question)
+    told.add("degree_regression", degree_features(known, question.now.examples.pairs))
+    told.add("scores_regression", np.log1p(question.now.counts))
+    told.add_past("scores_regression+past", lambda asked: np.log1p(asked.counts))
     epochs: dict[str, int] = {}
-    features = {
-        "degree_regression": degree_features(known, question.examples.pairs),
-        "scores_regression": np.log1p(np.stack(list(simple.values()), 1)),
-    }
     for kind in KINDS:
         best = {"trained": ours[question.name, kind], "random_encoder": untrained}
         best |= {} if table is None else {"deepwalk": table[question.name, kind]}
         for name, epoch in best.items():
-            features[way_of(name, kind)] = question.features(kind, epoch.embeddings)
+            told.add(way_of(name, kind), question.now.features(kind, epoch.recent))
             epochs[way_of(name, kind)] = epoch.number
-    scores = {name: question.test(rows) for name, rows in features.items()}
-    scores |= {name: [each[split.test] for split in question.splits] for name, each in simple.items()}
+            if len(epoch.recent) > 1:  # a table has no earlier embeddings
+                seen = partial(Asked.features, kind=kind, recent=epoch.recent)
+                told.add_past(way_of(name, kind, True), seen)
+                epochs[way_of(name, kind, True)] = epoch.number
     held = linked[question.validation]
-    validation = {name: question.validate(rows) for name, rows in features.items()}
-    validation |= {name: auc_of(each[question.validation], held) for name, each in simple.items()}
     return Answer(
-        scores,
+        told.scores | {name: [each[split.test] for split in question.splits] for name, each in simple.items()},
         [linked[split.test] for split in question.splits],
         epochs,
-        validation,
+        told.validation | {name: auc_of(each[question.validation], held) for name, each in simple.items()},
         len(question.splits[0].train),
     )
+
+
+@dataclass
+class _Told:
+    """What classifiers say to a question, by name: test scores of each split, and validation AUC."""
+
+    question: Question
+    scores: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        """Of one that sees these features of the examples."""
+        self.scores[name] = self.question.test(features, more)
+        self.validation[name] = self.question.validate(features, more)
+
+    def add_past(self, name: str, features: Callable[[Asked], np.ndarray]) -> None:
+        """Of one that learns from the past too."""
+        self.add(name, features(self.question.now), self.question.learnt_before(features))

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from unlabeled.evaluation.link_prediction.classifier import PAST
 from unlabeled.modalities import modality
 from unlabeled.training.budget import Budget
 from unlabeled.training.loader import Steps
@@ -24,14 +25,20 @@ class Epoch:
     Args:
         number: from 0, where nothing is trained yet.
         loss: mean over its steps; NaN for 0.
-        embeddings: float32 (N, F), of every node in the last snapshot.
+        recent: float32 (P, N, F), of every node in the last snapshots, the last of all at the end.
         history: what an incremental training of the next snapshot takes, (N, T, F), or None.
     """
 
     number: int
     loss: float
-    embeddings: np.ndarray
+    recent: np.ndarray
     history: Tensor | None = None
+
+    @property
+    def embeddings(self) -> np.ndarray:
+        """Of every node in the last snapshot, (N, F)."""
+        last: np.ndarray = self.recent[-1]
+        return last
 
 
 def epochs(
@@ -71,5 +78,5 @@ def _epoch(number: int, loss: float, loop: Loop, history: bool) -> Epoch:
     encoder: Any = loop.method.encoder
     encoder.eval()
     graph = loop.method.graph.to(next(encoder.parameters()).device)
-    last = encoder(graph, last=True)[:, 0].float().cpu().numpy()
-    return Epoch(number, loss, last, encoder.history(graph).clone() if history else None)
+    recent = encoder(graph, last=PAST + 1).transpose(0, 1).float().cpu().numpy()
+    return Epoch(number, loss, recent, encoder.history(graph).clone() if history else None)
