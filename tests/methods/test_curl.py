@@ -229,6 +229,15 @@ def test_the_buffer_holds_the_poor_samples_of_real_steps_and_is_cut_to_whole_bat
     assert not full.births and int(full.mixture.active) == 6, "there is no room"
 
 
+def test_poor_samples_that_fill_no_batch_are_the_first_ones_and_are_dropped() -> None:
+    method = made(active=1, passes=1)
+    poor = method.pictures(views(21))
+    method._grow(poor, torch.arange(21.0), 8, learning(method))
+    (born,) = method.births
+    assert born["poor"] == 16 and born["bound"] == float(torch.arange(5.0, 21.0).mean())
+    assert np.array_equal(born["pictures"].numpy() / 255, poor[5:].numpy())
+
+
 def test_a_batch_that_is_larger_than_the_buffer_is_taken_whole() -> None:
     method = made(active=1, **(QUICK | {"replay": "none"}))
     update = learning(method)

@@ -9,6 +9,7 @@ from unlabeled.training.optimizers import (
     LEARNING_RATES,
     OPTIMIZERS,
     SCALINGS,
+    OneClockAdam,
     decayed_and_not,
     default_rate,
     lars,
@@ -152,3 +153,34 @@ def test_scalings_are_the_papers() -> None:
 def test_lars_refuses(bad) -> None:
     with pytest.raises(ValueError, match="LARS got"):
         LARS([nn.Parameter(torch.ones(1))], **bad)
+
+
+def test_one_clock_adam_is_tensorflows_and_its_clock_goes_on_for_who_sits_out() -> None:
+    """The update of TensorFlow 1 in NumPy; the second parameter has no gradient in some steps."""
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal((2, 3))
+    parameters = [torch.nn.Parameter(torch.from_numpy(row.copy())) for row in start]
+    optimizer = OneClockAdam(parameters, lr=0.1)
+    w, m, v = start.copy(), np.zeros((2, 3)), np.zeros((2, 3))
+    for t in range(1, 9):
+        gradients = rng.standard_normal((2, 3))
+        moved = [0] if t in (3, 4, 5) else [0, 1]
+        for each in range(2):
+            parameters[each].grad = torch.from_numpy(gradients[each]) if each in moved else None
+        optimizer.step()
+        rate = 0.1 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        for each in moved:
+            m[each] = 0.9 * m[each] + 0.1 * gradients[each]
+            v[each] = 0.999 * v[each] + 0.001 * gradients[each] ** 2
+            w[each] -= rate * m[each] / (np.sqrt(v[each]) + 1e-8)
+        for each in range(2):
+            np.testing.assert_allclose(parameters[each].detach().numpy(), w[each], rtol=1e-10)
+    again = OneClockAdam(parameters, lr=0.1)
+    again.load_state_dict(optimizer.state_dict())
+    assert again.param_groups[0]["clock"] == 8
+
+
+def test_one_clock_adam_refuses_numbers_outside_their_range() -> None:
+    for wrong in ({"lr": -1.0}, {"lr": 1.0, "betas": (1.0, 0.9)}, {"lr": 1.0, "eps": 0.0}):
+        with pytest.raises(ValueError, match="OneClockAdam got"):
+            OneClockAdam([torch.nn.Parameter(torch.zeros(1))], **wrong)  # type: ignore[arg-type]
