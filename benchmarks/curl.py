@@ -4,6 +4,7 @@ import resource
 import statistics
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -43,9 +44,9 @@ def one_after_the_other(method: CURL, pictures: Tensor) -> Tensor:
 
 def products(components: int) -> Callable[[], None]:
     """The matrix products of a step and nothing else: forward, and backward by input and by weight."""
-    shapes = [(BATCH, a, b) for a, b in zip(ENCODER, ENCODER[1:], strict=False)]
+    shapes = [(BATCH, a, b) for a, b in pairwise(ENCODER)]
     shapes += [(BATCH, ENCODER[-1], components * 2 * DECODER[0])]
-    shapes += [(BATCH * components, a, b) for a, b in zip(DECODER, DECODER[1:], strict=False)]
+    shapes += [(BATCH * components, a, b) for a, b in pairwise(DECODER)]
     operands = [(torch.randn(rows, a), torch.randn(a, b), torch.randn(rows, b)) for rows, a, b in shapes]
 
     def run() -> None:
