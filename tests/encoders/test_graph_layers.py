@@ -62,6 +62,17 @@ def test_a_layer_is_its_equation_sparse_and_dense(name: str, output: int) -> Non
         np.testing.assert_allclose(dense.numpy(), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_clusters_of_many_graphs_do_not_mix(name: str) -> None:
+    torch.manual_seed(0)
+    layer = CONVOLUTIONS[name](4, 3, 4, Layers()).double().eval()
+    weights, x = torch.rand(3, 5, 5, dtype=torch.float64), torch.randn(15, 4, dtype=torch.float64)
+    weights = weights + weights.transpose(1, 2)
+    found = layer(x, DenseLinks(weights), x)
+    alone = [layer(part, DenseLinks(one[None]), part) for part, one in zip(x.chunk(3), weights, strict=True)]
+    torch.testing.assert_close(found, torch.cat(alone))
+
+
 def test_the_official_layer_sums_neighbours_alone() -> None:
     layer = CONVOLUTIONS["sage"](4, 3, 4, Layers(aggregation="sum", own=False)).double()
     graph = drawn(8)

@@ -108,13 +108,15 @@ class DiffPool(nn.Module):
                 log_assignment = self.assign[number](x, links)
                 assignment = log_assignment.exp()
                 uncertain = penalties.entropy(assignment, log_assignment)
+                if number:
+                    assignment, uncertain = assignment.view(len(of), -1, clusters), uncertain.view(len(of), -1)
             if isinstance(links, SparseLinks):
                 x, links = self._pool_nodes(assignment, uncertain, rows, links, batch.edges, of)
             else:
                 x, links = self._pool_clusters(assignment, uncertain, rows, links)
             rows = self.embed[number + 1](x, links)
             assignments.append(assignment)
-            levels.append(Level(rows.flatten(0, 1), Segments.equal(len(of), clusters, rows.device)))
+            levels.append(Level(rows, Segments.equal(len(of), clusters, rows.device)))
         if self.training:
             self._assigned = [(each.detach(), levels[k].of) for k, each in enumerate(assignments)]
         whole = torch.cat([self.readout(level.rows, level.of) for level in levels], 1)
@@ -128,7 +130,7 @@ class DiffPool(nn.Module):
         exactly = self.training and self.losses.link == "frobenius"
         beside = [assignment] if exactly else []
         product = gathered(assignment, torch.cat([rows, links.sum(assignment), *beside], 1), of)
-        x, weights = product[:, :, :width], product[:, :, width : width + clusters]
+        x, weights = product[:, :, :width].flatten(0, 1), product[:, :, width : width + clusters]
         if self.training:
             if exactly:
                 gram = product[:, :, width + clusters :]
@@ -146,7 +148,8 @@ class DiffPool(nn.Module):
     ) -> tuple[Tensor, DenseLinks]:
         """The same of a coarse level, whose links are dense."""
         across = assignment.transpose(1, 2)
-        x, weights = across @ rows, across @ (links.weights @ assignment)
+        x = (across @ rows.view(*assignment.shape[:2], -1)).flatten(0, 1)
+        weights = across @ (links.weights @ assignment)
         if self.training:
             losses = {"frobenius": penalties.dense_frobenius, "bce": penalties.dense_cross_entropy}
             zero = weights.new_zeros(len(weights))

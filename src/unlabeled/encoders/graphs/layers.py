@@ -156,7 +156,7 @@ class RowNorm(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """(..., F) to (..., F)."""
-        found: Tensor = self.norm(rows.reshape(-1, rows.shape[-1])).view(rows.shape)
+        found: Tensor = self.norm(rows) if rows.ndim == 2 else self.norm(rows.flatten(0, -2)).view(rows.shape)
         return found
 
 

@@ -75,18 +75,21 @@ class DenseLinks:
 
     def __init__(self, weights: Tensor) -> None:
         self.weights = weights
-        self.degree = weights.sum(2, keepdim=True)  # (B, C, 1)
+        self.degree = weights.sum(2).view(-1, 1)  # (B C, 1)
         self._means: Tensor | None = None
 
     def sum(self, x: Tensor) -> Tensor:
-        """A x, (B, C, F) to (B, C, F)."""
-        return self.weights @ x
+        """A x, rows of all graphs one after the other, (B C, F) to (B C, F); or (B, C, F) to the same."""
+        return self._product(self.weights, x)
 
     def mean(self, x: Tensor) -> Tensor:
-        """The mean of the neighbours by weight, (B, C, F) to (B, C, F)."""
+        """The mean of the neighbours by weight, in the same shapes."""
         if self._means is None:
-            self._means = self.weights / self.degree.clamp_min(1e-6)
-        return self._means @ x
+            self._means = self.weights / self.degree.view(*self.weights.shape[:2], 1).clamp_min(1e-6)
+        return self._product(self._means, x)
+
+    def _product(self, matrix: Tensor, x: Tensor) -> Tensor:
+        return (matrix @ x.view(*matrix.shape[:2], -1)).view(x.shape)
 
 
 Links = SparseLinks | DenseLinks
