@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -215,12 +216,21 @@ def reading(events: int) -> list[str]:
     return table(f"Reading {events:,} events from parquet", seconds, "Arrow alone", events, "events")
 
 
-def run() -> list[str]:
+def sections() -> Iterator[list[str]]:
+    """One measurement after the other."""
     large = "--large" in sys.argv
     sizes = [100_000 * 2**power for power in range(5 if large else 3)]
-    links, events = (1_000_000, 10_000_000) if large else (200_000, 1_000_000)
-    return [TITLE, "", *enron(), *growth(sizes), *traffic(links), *reading(events)]
+    yield [TITLE, ""]
+    yield enron()
+    yield reading(10_000_000 if large else 1_000_000)
+    yield traffic(1_000_000 if large else 200_000)
+    yield growth(sizes)
+
+
+def run() -> list[str]:
+    return [line for section in sections() for line in section]
 
 
 if __name__ == "__main__":
-    print("\n".join(run()))
+    for section in sections():
+        print("\n".join(section), flush=True)

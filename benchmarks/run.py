@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import contrastive
+import curl
 import diffpool
 import dysat
 import opening
@@ -35,6 +36,7 @@ BENCHMARKS = {
         protocols,
         diffpool,
         dysat,
+        curl,
     )
 }
 

@@ -37,9 +37,9 @@ def study(stem: str, recipe: dict[str, Any], results: Path) -> str:
         f"{finished} of {len(rows)} cells, {done[0]['pretrain']['steps']:,} steps each on "
         f"{done[0]['pretrain']['samples']:,} samples, {minutes:.0f} minutes of training in all on "
         f"{threads} {'thread' if threads == 1 else 'threads'} of {' and '.join(done[0]['environment']['devices'])}. "
-        f"Accuracy in percent{', mean and deviation over seeds' if len(seeds) > 1 else ''}.",
+        f"Figures in percent{', mean and deviation over seeds' if len(seeds) > 1 else ''}.",
     ]
-    protocols = [name for name, found in done[0]["evaluate"].items() if "value" in found]
+    protocols = list(dict.fromkeys(name for row in done for name, found in row["evaluate"].items() if "value" in found))
     if len(grid) == 2:
         parts += [part for protocol in protocols for part in (_said(protocol, done), _matrix(grid, rows, protocol))]
     else:
@@ -64,7 +64,7 @@ def _values(
 
 
 def _mean(rows: list[Row], protocol: str) -> float | None:
-    values = [row["evaluate"][protocol]["value"] for row in rows]
+    values = [row["evaluate"][protocol]["value"] for row in rows if protocol in row["evaluate"]]
     return 100 * statistics.mean(values) if values else None
 
 
@@ -104,7 +104,7 @@ def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocol
 
 
 def _shown(rows: list[Row], protocol: str) -> str:
-    values = [100 * row["evaluate"][protocol]["value"] for row in rows]
+    values = [100 * row["evaluate"][protocol]["value"] for row in rows if protocol in row["evaluate"]]
     if not values:
         return "–"
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
@@ -113,7 +113,7 @@ def _shown(rows: list[Row], protocol: str) -> str:
 
 def _said(protocol: str, done: list[Row]) -> str:
     """The protocol, and what it gives the baselines: from the least to the most over the cells where they differ."""
-    found = [row["evaluate"][protocol] for row in done]
+    found = [row["evaluate"][protocol] for row in done if protocol in row["evaluate"]]
     levels = []
     for name in found[0]["baselines"]:
         values = sorted(f"{100 * each['baselines'][name]:4.1f}" for each in found)

@@ -25,7 +25,7 @@ def generator(seed: int, use: int, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(_sequence(seed, use, *place)))
 
 
-def torch_generator(seed: int, use: int, *place: int) -> torch.Generator:
+def torch_generator(seed: int, use: int, *place: int) -> "torch.Generator":
     """The same for torch's own draws, on the CPU, so that every device and process draws alike."""
     state = _sequence(seed, use, *place).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) & (2**63 - 1))

@@ -95,6 +95,7 @@ def resumes_to_the_same_bits(method: MethodClass, folder: Path, accumulate: int 
     assert expected.step == found.step == 6
     same_state(expected.method, found.method)
     same_state(expected.optimizer, found.optimizer)
+    same_state(expected.memory, found.memory)
     assert steps_of(whole) == steps_of(resumed), "the figures of the two runs differ in their steps"
 
 

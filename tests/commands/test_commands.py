@@ -183,7 +183,7 @@ def test_labels_from_a_table(photos: Path, run: Path, tmp_path: Path, capfd: Any
 
 def test_methods_and_inspect(photos: Path, capfd: Any) -> None:
     code, said = call(capfd, "methods")
-    names = ["diffpool", "dysat", "infograph", "rotnet", "sela", "simclr", "supervised"]
+    names = ["curl", "diffpool", "dysat", "infograph", "rotnet", "sela", "simclr", "supervised"]
     assert code == 0 and [each["name"] for each in said["methods"]] == names
     code, said = call(capfd, "inspect", photos)
     assert (said["modality"], said["samples"], said["classes"]) == ("images", 200, 10)

@@ -47,7 +47,7 @@ def trained_a_little(size: int = 96) -> AlexNet:
 
 @torch.no_grad()
 def test_probed_maps_are_those_of_a_network_that_has_absorbed_its_batch_norms() -> None:
-    encoder = ImageEncoder(network := trained_a_little().double(), 4096)
+    encoder = ImageEncoder(network := trained_a_little().double(), 4096, 96)
     x = torch.rand(2, 3, 96, 96, dtype=torch.float64)
     found = encoder.stages(x)
     features = dict(network.features.named_children())

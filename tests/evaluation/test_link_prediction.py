@@ -19,7 +19,7 @@ from unlabeled.evaluation.link_prediction.examples import examples, splits, unli
 from unlabeled.evaluation.link_prediction.kept import kept_or_made
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.step import Answer, answers, asked_before, chosen, questions
-from unlabeled.evaluation.link_prediction.summary import figures
+from unlabeled.evaluation.link_prediction.summary import figures, figures_of
 from unlabeled.evaluation.link_prediction.training import Epoch
 
 
@@ -268,6 +268,20 @@ def test_a_classifier_that_learns_from_the_past() -> None:
     assert len(question.past) == 3
     np.testing.assert_allclose(answer.scores["trained+past"][1], expected[split.test], atol=1e-4)
     assert np.abs(answer.scores["trained"][1] - expected[split.test]).max() > 1e-2
+
+
+def test_a_first_step_without_a_past_counts_among_those_with_one() -> None:
+    steps = []
+    (question,) = [each for each in questions(southern_women(), 8, [("next", 1)], 2, 0) if each.name == "next"]
+    for snapshots, asked in ((1, replace(question, past=[])), (4, question)):
+        told = [Epoch(number, 0.0, generator().standard_normal((snapshots, 18, 6))) for number in range(2)]
+        table = [Epoch(number, 0.0, generator().standard_normal((1, 18, 6))) for number in range(2)]
+        steps.append(answers(southern_women().prefix(8), [asked], told, table, "last")[0]["next"])
+    plain, past = (figures_of(steps, "scores", learns) for learns in (False, True))
+    assert plain.keys() == past.keys()
+    assert past["trained"].auc[0] == plain["trained"].auc[0] and past["trained"].auc[1] != plain["trained"].auc[1]
+    assert past["scores_regression"].auc[1] != plain["scores_regression"].auc[1]
+    assert past["deepwalk"].auc == plain["deepwalk"].auc == figures(steps, "deepwalk+scores").auc
 
 
 def test_figures_are_means_over_steps_and_pooled_pairs() -> None:

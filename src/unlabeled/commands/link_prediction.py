@@ -242,20 +242,15 @@ def _result(
     from unlabeled.errors import UserError
     from unlabeled.evaluation.link_prediction.examples import LEAST
     from unlabeled.evaluation.link_prediction.step import way_of
-    from unlabeled.evaluation.link_prediction.summary import answers_to, details_of, figures, records
+    from unlabeled.evaluation.link_prediction.summary import answers_to, details_of, figures_of, records
 
     ahead = range(1, FUTURE + 1) if task == "multi-step" else (1,)
     ours, other = (answers_to(found, task, ahead, with_self) for with_self in (self_pairs, not self_pairs))
     shown = asked.whole.starts_shown()
     if not ours:
         raise UserError(f"none of {len(found)} steps has {LEAST} links to predict; use a longer --window.")
-    answers, way = list(ours.values()), way_of("trained", features, past)
-    ways = {name: name for name in answers[0].scores if "+" not in name}
-    # the others are told with what the classifier sees of ours, and learns from
-    for name in ("trained", "random_encoder", "deepwalk", "scores_regression"):
-        sees = name if name == "scores_regression" else way_of(name, features)
-        ways[name] = f"{sees}+past" if past and f"{sees}+past" in answers[0].scores else sees
-    told = {name: figures(answers, each) for name, each in ways.items()}
+    told = figures_of(list(ours.values()), features, past)
+    otherwise = figures_of(list(other.values()), features, past) if other else None
     details = {name: details_of(each) for name, each in told.items()}
     best = details.pop("trained")
     has_self = any(name.endswith("self") for answers in found.values() for name in answers)
@@ -275,9 +270,9 @@ def _result(
         task=task,
         micro_auc=best["micro_auc"],
         average_precision=best["average_precision"],
-        steps=records(ours, told, way, shown),
+        steps=records(ours, told, way_of("trained", features, past), shown),
         self_pairs=self_pairs,
-        other_self_pairs=figures(list(other.values()), way).macro_auc if has_self and other else None,
+        other_self_pairs=otherwise["trained"].macro_auc if has_self and otherwise else None,
         select=asked.select,
         incremental=asked.incremental,
         negatives=asked.negatives,

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax, softplus
+from torch.nn.functional import cross_entropy, log_softmax
 
 from unlabeled.distributed import gather
 
@@ -22,7 +22,8 @@ class _Bernoulli(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, pixels: Tensor) -> Tensor:
         ctx.save_for_backward(logits, pixels)
         on = torch.bmm(logits, pixels[:, :, None]).squeeze(2)  # (B, K)
-        return on - softplus(logits, threshold=40.0).sum(2)
+        # log(1 + exp l) = max(l, 0) - log sigmoid |l|, whose steps torch does many at a time, unlike softplus
+        return on - logits.clamp_min(0).sum(2) + logits.abs().sigmoid_().log_().sum(2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

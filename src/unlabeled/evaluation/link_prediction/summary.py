@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from unlabeled.evaluation.link_prediction.classifier import auc_of
+from unlabeled.evaluation.link_prediction.classifier import PairFeatures, auc_of
 from unlabeled.evaluation.link_prediction.examples import Task
-from unlabeled.evaluation.link_prediction.step import Answer, name_of
+from unlabeled.evaluation.link_prediction.step import Answer, name_of, way_of
 from unlabeled.metrics.auc import average_precision
 from unlabeled.metrics.intervals import of_mean
 
@@ -64,6 +64,21 @@ def figures(steps: list[Answer], way: str) -> Figures:
         precision,
         [step.validation.get(way, float("nan")) for step in steps],
     )
+
+
+def figures_of(steps: list[Answer], features: PairFeatures, past: bool) -> dict[str, Figures]:
+    """Of all ways to score, what embeds nodes with what the classifier sees of ours and, where it can, learns from.
+
+    Args:
+        steps: at least one.
+        features: what it sees.
+        past: whether it learns from earlier snapshots too.
+    """
+    ways = {name: name for name in steps[0].scores if "+" not in name}
+    for name in ways.keys() & {"trained", "random_encoder", "deepwalk", "scores_regression"}:
+        sees = name if name == "scores_regression" else way_of(name, features)
+        ways[name] = f"{sees}+past" if past and f"{sees}+past" in steps[0].scores else sees
+    return {name: figures(steps, way) for name, way in ways.items()}
 
 
 def answers_to(
