@@ -11,7 +11,7 @@ from unlabeled.encoders.temporal_graphs.graph import SnapshotGraph
 SLOPE = 0.2
 """Of the leaky rectifier on logits."""
 
-CHUNK = 2**22
+CHUNK = 2**17
 """Values of messages, links times width, that are formed at once."""
 
 
