@@ -12,6 +12,8 @@ from unlabeled.reports.sections import note, section
 
 SIDE = 40
 """Of a picture in a strip, in pixels, at least."""
+ABREAST, PAPER = 8, 225
+"""Pictures in a line of a strip, and the grey between them."""
 CELL, LINE, LEFT, TOP = 46, 26, 76, 30
 """Sizes of the map of accuracies."""
 TURN = 0.6
@@ -19,12 +21,13 @@ TURN = 0.6
 
 
 def strip(pictures: np.ndarray) -> bytes:
-    """Pictures side by side, enlarged to be seen: uint8 (n, C, S, S), C of 1 or 3, to a JPEG."""
+    """Pictures in lines of eight, enlarged to be seen: uint8 (n, C, S, S), C of 1 or 3, to a JPEG."""
     factor = max(1, -(-SIDE // pictures.shape[3]))
     large = pictures.repeat(factor, 2).repeat(factor, 3).transpose(0, 2, 3, 1)  # (n, H, W, C)
-    framed = np.pad(large, ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=128)
-    row = np.concatenate(list(framed), axis=1)
-    return jpeg(np.ascontiguousarray(np.broadcast_to(row, (*row.shape[:2], 3))))
+    framed = np.pad(large, ((0, -len(large) % ABREAST), (0, 2), (0, 2), (0, 0)), constant_values=PAPER)
+    _, height, width, channels = framed.shape
+    lines = framed.reshape(-1, ABREAST, height, width, channels).swapaxes(1, 2).reshape(-1, ABREAST * width, channels)
+    return jpeg(np.ascontiguousarray(np.broadcast_to(lines, (*lines.shape[:2], 3))))
 
 
 def stream(material: Stream | None) -> str:
@@ -55,7 +58,7 @@ def _row(component: Component) -> str:
         )
         causes = "" if component.causes is None else _image(component.causes, f"causes of component {component.number}")
     return (
-        f'<tr><th scope="row">{component.number}<small>{shown(told)}</small></th><td>{causes}</td>'
+        f'<tr><th scope="row">{component.number}<small>{told}</small></th><td>{causes}</td>'
         f"<td>{_image(component.generated, f'samples of component {component.number}')}</td></tr>"
     )
 
