@@ -173,7 +173,7 @@ def three_iterations(count: int = 100_000, clusters: int = 1000) -> list[str]:
     return [*lines, "| | MB |", "| --- | --- |", *(f"| {name} | {each:,.0f} |" for name, each in grown.items()), ""]
 
 
-def scaling(clusters: int = 100) -> list[str]:
+def scaling(clusters: int = 1000) -> list[str]:
     """Seconds of ten passes by the number of samples, and the exponent of a power law through them."""
     data = torch.cat(list(logits(1_000_000, clusters)))
     sizes = [10_000, 31_623, 100_000, 316_228, 1_000_000]
@@ -181,7 +181,7 @@ def scaling(clusters: int = 100) -> list[str]:
         str(size): lambda s=size: balanced_assignment(data[:s], STRENGTH, tolerance=0.0, max_passes=10)
         for size in sizes
     }
-    medians = [statistics.median(times) for times in interleaved(candidates, 5).values()]
+    medians = [statistics.median(times) for times in interleaved(candidates, 3).values()]
     exponent = np.polyfit(np.log(sizes), np.log(medians), 1)[0]
     lines = [f"### Ten passes by the number of samples, K = {clusters}", "", "| samples | ms |", "| --- | --- |"]
     lines += [f"| {size:,} | {1e3 * seconds:.1f} |" for size, seconds in zip(sizes, medians, strict=True)]
