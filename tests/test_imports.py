@@ -1,6 +1,7 @@
 """Imports run down the architecture's line only; nothing heavy is imported before it is needed."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,15 @@ print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
 """
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stderr.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+    ids=["by itself", "asked otherwise", "another policy"],
+)
+def test_threads_that_wait_give_up_their_core_unless_told_otherwise(given: dict[str, str], expected: str) -> None:
+    code = "import os, unlabeled; print(os.environ.get('GOMP_SPINCOUNT'))"
+    kept = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    found = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == expected

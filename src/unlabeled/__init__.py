@@ -8,6 +8,7 @@ The commands as functions, each imported when it is first asked for:
     encoder.embed(["cat.jpg"])              # float32 (1, D)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from unlabeled.commands.report import report
     from unlabeled.commands.search import search
     from unlabeled.errors import UserError
+
+# Threads of torch that wait for each other keep their core busy for milliseconds, which another process on the machine
+# could use: beside one, training was three to four times slower (docs/decisions.md).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 __version__ = "0.1.0"
 __all__ = [
