@@ -10,6 +10,14 @@ from torch import Tensor, nn
 OptimizerName = Literal["lars", "sgd", "adam", "adamw"]
 
 
+def _loss_of(closure: Callable[[], float] | None) -> float | None:
+    """What a step is given to compute the loss anew, with gradients, if it is given anything."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
 class OneClockAdam(torch.optim.Optimizer):
     """Adam with one step counter for all parameters, moved at every step or not, as TensorFlow 1 has it.
 
@@ -39,10 +47,7 @@ class OneClockAdam(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One update; returns the closure's loss if one is given."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         for group in self.param_groups:
             group["clock"] += 1
             moved = [p for p in group["params"] if p.grad is not None]
@@ -113,10 +118,7 @@ class LARS(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One update; returns the closure's loss if one is given."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _loss_of(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
