@@ -62,6 +62,22 @@ def test_one_branch_is_the_crop_and_the_other_the_operation_on_it(name: str) -> 
     np.testing.assert_array_equal(changed, made[name](shared.copy(), generator))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_is_the_same_wherever_its_picture_lies_in_memory(name: str) -> None:
+    """To the last bit, at every alignment: what a resumed run sees is what the first one saw."""
+    preset = presets.simclr(32, operations=(name,), asymmetric=True)
+    seen, kept = set(), []
+    for offset in range(0, 64, 4):
+        buffer = np.empty(PHOTOGRAPH.nbytes + 128, np.uint8)
+        start = -buffer.ctypes.data % 64 + offset
+        picture = buffer[start : start + PHOTOGRAPH.nbytes].reshape(PHOTOGRAPH.shape)
+        picture[...] = PHOTOGRAPH
+        for length in range(100, 3000, 290):  # holes of many sizes, so that results too lie anywhere
+            kept.append(np.empty(length + offset, np.uint8))
+            seen.add(views_of(preset, picture, 0, chance.VIEWS, 1, 7)[0].tobytes())
+    assert len(seen) == 1
+
+
 def test_the_order_of_a_pair_is_that_of_its_operations() -> None:
     """Blur after noise is smooth; noise after blur is not."""
     rough = {}

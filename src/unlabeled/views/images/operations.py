@@ -231,7 +231,8 @@ def sobel(image: Picture, rng: Generator) -> Picture:
     """The length of the Sobel gradient of the grey picture, a quarter of it, on all channels (figure 4)."""
     grey_image = grey_of(image)
     x, y = cv2.Sobel(grey_image, cv2.CV_32F, 1, 0), cv2.Sobel(grey_image, cv2.CV_32F, 0, 1)
-    return clip(cv2.cvtColor(cv2.magnitude(x, y) / 4, cv2.COLOR_GRAY2RGB))
+    # Not `cv2.magnitude`: its last bit depends on where in memory the picture lies, and a run must be repeatable.
+    return clip(cv2.cvtColor(np.sqrt(x * x + y * y) / 4, cv2.COLOR_GRAY2RGB))
 
 
 # --- arithmetic: one pass each, by OpenCV's vector instructions -------------------------------------------------------
