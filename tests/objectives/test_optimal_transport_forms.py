@@ -13,7 +13,7 @@ from torch import Tensor
 from battery.processes import run_in_processes
 from unlabeled.distributed import rank, world_size
 from unlabeled.objectives import balanced_assignment
-from unlabeled.objectives.optimal_transport import passes, rows
+from unlabeled.objectives.optimal_transport import assign, passes, rows
 from unlabeled.objectives.optimal_transport.mixing import Mixing
 
 STRENGTH = 4.0
@@ -99,14 +99,14 @@ def written_out(logits: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.asarray(logsumexp(scores - logsumexp(scores, 1, keepdims=True), 0) - np.log(len(logits)))
 
 
-@pytest.mark.parametrize("between", [10.0, 15.5, 16.5])
+@pytest.mark.parametrize("between", [10.0, 15.5, 60.0])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_one_number_stands_for_the_largest_of_rows_that_lie_near_each_other(between: float, dtype: Any) -> None:
     """To the edge: a cluster that is 65 bits below all rows' largest, and a bias that is 39 bits higher there."""
     logits, bits = drawn(), STRENGTH * passes.BITS
     logits -= logits[:, 1:].max(1, keepdims=True)
     logits[:, 0] = -65 / bits
-    logits[:100] += between / bits
+    logits[::2] += between / bits
     logits = logits.astype(dtype)
     moved = np.zeros(12)
     moved[0] = 39 / passes.BITS
@@ -115,7 +115,25 @@ def test_one_number_stands_for_the_largest_of_rows_that_lie_near_each_other(betw
         for bias in (np.zeros(12), np.zeros(12), moved, np.linspace(-5, 5, 12), 100 * moved, 101 * moved):
             found = shares.log(torch.from_numpy(bias))
             np.testing.assert_allclose(found, written_out(logits.astype(np.float64), bias), rtol=1e-5, atol=1e-5)
-            assert (shares.even is None) == (between > passes.EVEN)
+            assert shares.even == (between < 56)
+
+
+@pytest.mark.parametrize(("between", "found_on_the_way"), [(0.0, True), (300.0, False)])
+def test_the_last_pass_labels_on_the_way_where_it_can(between: float, found_on_the_way: bool) -> None:
+    """The labels of a pass of their own to the last bit, copies and ties too."""
+    logits = torch.from_numpy(drawn()).float().repeat(3, 1)
+    logits[:, 5] = logits[:, 4]
+    logits[::2] += between / (STRENGTH * passes.BITS)
+    found = balanced_assignment(logits, STRENGTH, tolerance=0.0, max_passes=3)
+    assert torch.equal(found.labels, assign(logits, found.bias, STRENGTH).labels)
+    with rows.Threads() as threads:
+        shares = passes.Shares(logits, 12, STRENGTH, None, 0, threads)
+        shares.log(found.bias, label=True)
+        assert (shares.labels is not None) == found_on_the_way
+        if shares.labels is not None:
+            assert torch.equal(shares.labels, found.labels)
+        shares.log(found.bias)
+        assert shares.labels is None
 
 
 def test_lost_shares_are_found_in_logarithms(monkeypatch: Any, whole: Any) -> None:

@@ -19,8 +19,8 @@ FEW = 8
 """Blocks whose sums are added up before they are in float64."""
 RANGE = 40.0
 """Bits by which the bias may differ from that in the kernel: float32 has 126 below 1, so that 86 are left."""
-EVEN = 16.0
-"""Bits between the rows' largest below which one number can stand for all of them: of the 86, 70 are left."""
+LEAST, MOST = 2.0**-56, 2.0**100
+"""Between which the rows' sums lie where one number stands for the largest of all rows: of the 126, 70 are left."""
 LOST = 1e-20
 """A share below this may have lost digits to entries that are 0 in float32, and is computed in logarithms."""
 
@@ -71,9 +71,25 @@ def form(block: Tensor, offset: Tensor | None, scale: float, out: Tensor) -> Ten
     return top
 
 
-def form_evenly(block: Tensor, offset: Tensor, scale: float, out: Tensor) -> None:
-    """2^(scale x + offset), (n, K), in `out`."""
-    torch.add(offset, same_type(block, out), alpha=scale, out=out).exp2_()
+def level_of(rows: Tensor, offset: Tensor | None, scale: float) -> Tensor:
+    """The largest of scale x + offset in the first of the rows, which may stand for that of all of them."""
+    first = rows[:1] * scale
+    return (first if offset is None else first + offset).amax()
+
+
+def form_evenly(block: Tensor, shift: Tensor, scale: float, out: Tensor, labels: list[Tensor] | None) -> None:
+    """2^(scale x + shift), (n, K), in `out`; where there are `labels`, the columns of the largest to them."""
+    torch.add(shift, same_type(block, out), alpha=scale, out=out)
+    if labels is not None:
+        labels.append(_largest(out))
+    out.exp2_()
+
+
+def within(sums: Tensor, kept: bool) -> bool:
+    """Whether no row's sum is lost, nor will be, where the kernel is kept, under any bias before it is formed anew."""
+    least, most = (float(end) for end in sums.aminmax())
+    slack = 2**RANGE if kept else 1.0
+    return LEAST * slack < least and most < MOST / slack
 
 
 class Shares:
@@ -82,10 +98,10 @@ class Shares:
         E_iy = 2^(scale x_iy + o_y - t_i), t_i about the row's largest      u = 2^(b - o)
         s = E u,      m = u E'(w / s)
 
-    For every block of rows that fits into a core's cache E is formed and multiplied twice. The first pass looks
-    for the rows' largest; where they lie near each other, later ones take the largest of all in their place. Where
-    memory for E is given it is kept, and later passes are the two products alone. Where b has moved too far from o,
-    the offset becomes b and E is formed anew.
+    For every block of rows that fits into a core's cache E is formed and multiplied twice, at first with one number
+    for the largest of all rows; where s shows that it cannot stand for some of them, each has its own from then on.
+    Where memory for E is given it is kept, and later passes are the two products alone. Where b has moved too far
+    from o, the offset becomes b and E is formed anew.
 
     Args:
         logits: as of `balanced_assignment`.
@@ -106,18 +122,22 @@ class Shares:
         self.formed = False  # whether it is that of the offset,
         self.whole = False  # and whether there are no other pieces
         self.infinite = False
-        self.even: float | None = None  # what stands for the largest of every row
+        self.even = True  # whether one number has stood for the largest of every row so far
+        self.labels: Tensor | None = None  # those of the last pass, where it was asked for them
 
-    def log(self, bias: Tensor) -> Tensor:
+    def log(self, bias: Tensor, label: bool = False) -> Tensor:
         """The logarithm of each cluster's share: a bias (K,) float64 to (K,) float64.
+
+        With `label` the rows' clusters are found on the way, those of `labelled`, and are in `labels`; where that
+        would cost more than a pass of their own, `labels` stays None.
 
         Raises:
             ValueError: a row without a largest logit, a cluster that no row can be in, or no weight at all.
         """
-        found = self._sums(bias * BITS)
+        found = self._sums(bias * BITS, label)
         if not found.isfinite().all():
             self._refuse_undefined()
-            self.infinite, self.formed, self.even = True, False, None
+            self.infinite, self.formed = True, False
             found = self._sums(bias * BITS)
             if not found.isfinite().all():
                 raise ValueError(f"logits times the strength, {self.strength:g}, are beyond the largest number")
@@ -127,58 +147,80 @@ class Shares:
         lost = shares < LOST
         return self._in_logarithms(bias, lost, shares.log(), found[-1]) if lost.any() else shares.log()
 
-    def _sums(self, bias: Tensor) -> Tensor:
+    def _sums(self, bias: Tensor, label: bool = False) -> Tensor:
         """Sums over all rows of all processes, the sum of weights last: a bias in bits to (K + 1,)."""
+        label = label and self.even and not self.infinite and not self.kept
         moved = bias if self.offset is None else bias - self.offset
-        if moved.max() - moved.min() > RANGE:
-            self.offset, moved, self.formed, self.even = bias.clone(), torch.zeros_like(bias), False, None
+        if label or moved.max() - moved.min() > RANGE:
+            self.offset, moved, self.formed = bias.clone(), torch.zeros_like(bias), False
         factor = (moved - moved.max()).exp2()
         found = torch.zeros(self.width + 1, dtype=torch.float64)
         first, missing = 0, 0
-        largest = []
+        labels: list[Tensor] = []
         for number, piece in enumerate(self.kept if self.formed and self.whole else pieces(self.logits)):
             kernel, weight = self._place(number, piece), self._weight(first, piece)
             missing += kernel is None
-            work = partial(self._run, piece, kernel, weight, factor.to(piece.device, working(piece.dtype)))
-            for part, tops in self.threads.runs(work, piece):
+            work = partial(self._run, piece, kernel, weight, factor.to(piece.device, working(piece.dtype)), label)
+            for part, some in self.threads.runs(work, piece):
                 found[:-1] += part.cpu()
-                largest += tops
+                labels += some
             found[-1] += len(piece) if weight is None else weight.sum(dtype=torch.float64).cpu()
             first += len(piece)
         if self.weights is not None and first != len(self.weights):
             raise ValueError(f"weights are one a sample, got {len(self.weights)} for {first}")
         self.formed, self.whole = True, missing == 0
-        if largest and max(largest) - min(largest) < EVEN:
-            self.even = max(largest)
+        self.labels = torch.cat([each.cpu() for each in labels]) if label and self.even and labels else None
         found[:-1] *= factor
         return total(found)
 
     def _run(
-        self, piece: Tensor, kernel: Tensor | None, weight: Tensor | None, factor: Tensor, run: slice
-    ) -> tuple[Tensor, list[float]]:
-        """E'(w / E u) of a run of a piece's rows, (K,) float64, and the least and the most of the rows' largest."""
+        self, piece: Tensor, kernel: Tensor | None, weight: Tensor | None, factor: Tensor, label: bool, run: slice
+    ) -> tuple[Tensor, list[Tensor]]:
+        """E'(w / E u) of a run of a piece's rows, (K,) float64, and with `label` the rows' clusters, block by block."""
         sums = torch.zeros(self.width, dtype=torch.float64, device=factor.device)
         few = torch.zeros_like(factor)  # the sums of some blocks, in the type of the arithmetic
         offset = None if self.offset is None else self.offset.to(factor)
-        level = None if self.even is None else (factor.new_zeros(()) if offset is None else offset) - self.even
         room = buffer(run, piece) if kernel is None else kernel
-        tops = []
+        labels: list[Tensor] = []
+        level = None
         for number, part in enumerate(blocks(run, piece), 1):
             block = room[: part.stop - part.start] if kernel is None else kernel[part]
-            if kernel is None or not self.formed:
+            if kernel is not None and self.formed:
+                share = torch.mv(block, factor)
+            else:
                 rows = certain(piece[part]) if self.infinite else piece[part]
-                if level is not None:
-                    form_evenly(rows, level, self.strength * BITS, out=block)
-                else:
-                    tops.append(form(rows, offset, self.strength * BITS, out=block))
-            share = torch.mv(block, factor).reciprocal_()
+                if level is None:  # that of the run; none where labels are wanted, which are those of `fall` to the bit
+                    level = factor.new_zeros(()) if label else level_of(rows, offset, self.strength * BITS)
+                share = self._form(rows, offset, level, factor, kernel is not None, labels if label else None, block)
+            share.reciprocal_()
             if weight is not None:
                 share.mul_(weight[part])
             few.addmv_(block.T, share)
             if number % FEW == 0:
                 sums += few
                 few.zero_()
-        return sums + few, [float(end) for end in torch.cat(tops).aminmax()] if tops else []
+        return sums + few, labels
+
+    def _form(
+        self,
+        rows: Tensor,
+        offset: Tensor | None,
+        level: Tensor,
+        factor: Tensor,
+        kept: bool,
+        labels: list[Tensor] | None,
+        out: Tensor,
+    ) -> Tensor:
+        """The kernel of some rows in `out`, and their sums E u, (n,)."""
+        scale = self.strength * BITS
+        if self.even:
+            form_evenly(rows, (0 if offset is None else offset) - level, scale, out, labels)
+            sums = torch.mv(out, factor)
+            if within(sums, kept):
+                return sums
+            self.even = False
+        form(rows, offset, scale, out)
+        return torch.mv(out, factor)
 
     def _place(self, number: int, piece: Tensor) -> Tensor | None:
         """Where the kernel of a piece is kept, None where memory for it is not left."""

@@ -112,9 +112,11 @@ def balanced_assignment(
                 bias = _fixed_point(part, shares, bias, 10 * tolerance, max_passes, Mixing(memory, relaxation))[0]
                 del part
         whole = Shares(logits, width, strength, counted, kernel_memory, threads)
-        bias, error, passes = _fixed_point(whole, shares, bias, tolerance, max_passes, Mixing(memory, relaxation))
+        bias, error, passes = _fixed_point(whole, shares, bias, tolerance, max_passes, Mixing(memory, relaxation), True)
+        labels = whole.labels
         del whole  # and with it the kernel
-        labels, _ = labelled(logits, bias, strength, threads, confident=False)
+        if labels is None:
+            labels, _ = labelled(logits, bias, strength, threads, confident=False)
     return BalancedAssignment(labels, bias, error, passes)
 
 
@@ -136,13 +138,19 @@ def assign(logits: Logits, bias: Tensor | np.ndarray, strength: float = 25.0) ->
 
 
 def _fixed_point(
-    data: Shares, shares: Tensor, bias: Tensor, tolerance: float, max_passes: int, mixing: Mixing
+    data: Shares,
+    shares: Tensor,
+    bias: Tensor,
+    tolerance: float,
+    max_passes: int,
+    mixing: Mixing,
+    label: bool = False,
 ) -> tuple[Tensor, float, int]:
-    """The bias, its marginal error, and the number of passes."""
+    """The bias, its marginal error, and the number of passes; with `label` the last allowed one looks for labels."""
     passes = 0
     while True:
         bias = bias - bias.mean()
-        step = shares.log() - data.log(bias)
+        step = shares.log() - data.log(bias, label and passes + 1 >= max_passes)
         passes += 1
         error = float(torch.expm1(-step).abs().max())
         if error < tolerance or passes >= max_passes:
