@@ -163,12 +163,18 @@ def train(flags: dict[str, Any], out: Path, seed: int) -> Any:
     return unlabeled.pretrain(**flags, out=out, seed=seed, resume=resume)
 
 
+STEP = ("time", "trained_on", "test_links", "auc", "deviation")
+"""What a row keeps of each step of link prediction; its baselines' means are in the row already."""
+
+
 def write_row(row: Path, figures: dict[str, Any]) -> None:
     """Keep the figures without anything that tells of this machine's folders."""
     figures["environment"] = environment() | {"threads": torch.get_num_threads()}
     figures["pretrain"].pop("run", None)
     for result in figures["evaluate"].values():
         result.pop("run")
+        if result["protocol"] == "link-prediction":
+            result["steps"] = [{name: step[name] for name in STEP if name in step} for step in result["steps"]]
     text = json.dumps(figures, indent=1, default=float) + "\n"
     row.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(row, lambda beside: beside.write_text(text, encoding="utf-8") and None)
