@@ -90,12 +90,15 @@ def test_what_a_learner_cannot_do_is_one_sentence(arguments: dict[str, Any], sen
         unlabeled.learner(**({"method": "curl"} | arguments), out=tmp_path / "run")
 
 
+PIXELS = digits(400)[0]
+
+
 def put(folder: Path, number: int) -> None:
     """A digit as a file, written beside and renamed, as a camera would."""
-    pixels = digits(400)[0][number]
-    Image.fromarray(pixels).save(folder / f".{number:04}.part", "PNG")
-    os.utime(folder / f".{number:04}.part", ns=(10**18 + number, 10**18 + number))
-    (folder / f".{number:04}.part").rename(folder / f"{number:04}.png")
+    part = folder / f".{number:05}.part"
+    Image.fromarray(PIXELS[number % len(PIXELS)]).save(part, "PNG")
+    os.utime(part, ns=(10**18 + number, 10**18 + number))
+    part.rename(folder / f"{number:05}.png")
 
 
 def follow(folder: Path, out: Path, *more: str) -> list[str]:
@@ -126,29 +129,30 @@ def size_of(path: Path) -> int:
 
 @pytest.mark.slow
 def test_a_followed_folder_survives_kills_with_nothing_lost_or_twice(tmp_path: Path) -> None:
-    folder, rng = tmp_path / "camera", np.random.default_rng(0)
+    """20,000 pictures and ten kills at random moments."""
+    folder, rng, count, every = tmp_path / "camera", np.random.default_rng(0), 20_000, 1_800
     folder.mkdir()
-    for number in range(200):
+    for number in range(2_000):
         put(folder, number)
     kills = 0
-    for number in range(200, 400):  # while some are killed, others arrive
-        if number % 50 == 0:
+    for number in range(2_000, count):  # while some are killed, others arrive
+        if number % every == 200:
             resume = ["--resume"] if (tmp_path / "run" / "config.yaml").exists() else []
             one = subprocess.Popen(follow(folder, tmp_path / "run", *resume), stderr=subprocess.DEVNULL)
             before = size_of(tmp_path / "run" / "arrivals.jsonl")
             while size_of(tmp_path / "run" / "arrivals.jsonl") == before and one.poll() is None:
                 time.sleep(0.01)
             assert one.poll() is None
-            time.sleep(0.3 * rng.random())
+            time.sleep(2 * rng.random())
             one.send_signal(signal.SIGKILL)
             one.wait()
             kills += 1
         put(folder, number)
-    assert kills == 4
+    assert kills == 10
     subprocess.run(follow(folder, tmp_path / "run", "--resume", "--follow-idle", "1"), check=True, capture_output=True)
     subprocess.run(follow(folder, tmp_path / "whole", "--follow-idle", "1"), check=True, capture_output=True)
     names = [json.loads(line)["batch"] for line in (tmp_path / "run" / "arrivals.jsonl").read_text().splitlines()]
-    assert sorted(name for batch in names for name in batch) == [f"{number:04}.png" for number in range(400)]
+    assert sorted(name for batch in names for name in batch) == [f"{number:05}.png" for number in range(count)]
     same_state(Run(tmp_path / "run").weights(), Run(tmp_path / "whole").weights())
 
 
