@@ -13,8 +13,8 @@ from unlabeled.objectives.optimal_transport.rows import Logits, Threads, pieces
 
 BITS = math.log2(math.e)
 """Exponentials are powers of two here, which torch forms in a third of the time."""
-BLOCK = 2**20
-"""Bytes of the block on which one thread makes all its steps: what the cache of a core holds."""
+BLOCK = 2**22
+"""Bytes of the block on which one thread makes all its steps: in its cache, and few enough calls of Python."""
 FEW = 8
 """Blocks whose sums are added up before they are in float64."""
 RANGE = 40.0
