@@ -66,6 +66,7 @@ def whole() -> Any:
 def test_every_form_gives_the_same(kernel_memory: int, whole: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(rows, "PIECE", 720)  # 60 rows
     monkeypatch.setattr(passes, "BLOCK", 700)  # 7 rows
+    monkeypatch.setattr(passes, "READ", 350)
     monkeypatch.setattr(passes, "LOST", 0.08)  # so that logarithms are taken too, which may write nothing into the data
     for name, logits in forms(drawn(), tmp_path).items():
         found = solved(logits, kernel_memory=kernel_memory)
