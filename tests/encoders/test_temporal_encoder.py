@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import leaky_relu
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
 from unlabeled.encoders.temporal_graphs import Attention, NodeTable, SelfAttention, node_rows, snapshot_graph
-from unlabeled.encoders.temporal_graphs.structural import StructuralAttention, gathered, link_softmax
+from unlabeled.encoders.temporal_graphs.link_attention import Links, link_attention
+from unlabeled.encoders.temporal_graphs.link_attention import softmax as link_softmax
+from unlabeled.encoders.temporal_graphs.structural import StructuralAttention
 from unlabeled.encoders.temporal_graphs.temporal import TemporalAttention
 
 
@@ -306,14 +309,48 @@ def test_rows_of_all_nodes_and_snapshots() -> None:
     assert table.columns["start"][0] == "1936-02-23T00:00:00Z"
 
 
-@pytest.mark.parametrize("chunk", [1, 64])
-def test_the_gather_has_the_gradient_of_finite_differences(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unlabeled.encoders.temporal_graphs.structural.CHUNK", chunk)
-    query, key = torch.tensor([0, 0, 1, 3, 3, 3]), torch.tensor([1, 2, 0, 0, 1, 1])
-    value = torch.randn(3, 2, 4, dtype=torch.float64, requires_grad=True)
-    share = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda v, s: gathered(v, s, query, key, 4), (value, share))
-    assert (gathered(value, share, query, key, 4)[2] == 0).all()
+QUERY, KEY = torch.tensor([0, 0, 1, 3, 3, 3]), torch.tensor([1, 2, 0, 0, 1, 1])
+
+
+def plain_attention(value: Tensor, query_logit: Tensor, key_logit: Tensor, weight: Tensor, kept: Tensor) -> Tensor:
+    """`link_attention` row by row."""
+    out = []
+    for row in range(len(query_logit)):
+        here = QUERY == row
+        logits = leaky_relu(weight[here, None] * (query_logit[row] + key_logit[KEY[here]]), 0.2)
+        share = logits.softmax(0) * kept[:, here].T
+        out.append((share[..., None] * value[KEY[here]]).sum(0))
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("library", [True, False])
+def test_link_attention_is_the_plain_one_and_its_gradient_that_of_finite_differences(
+    dropped: bool, library: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: library)
+    draws = torch.Generator().manual_seed(0)
+    shapes = (3, 2, 4), (4, 2), (3, 2)
+    inputs = [torch.randn(shape, generator=draws, dtype=torch.float64).requires_grad_() for shape in shapes]
+    weight = torch.rand(6, generator=draws, dtype=torch.float64) + 0.1
+    kept = torch.rand(2, 6, generator=draws, dtype=torch.float64) if dropped else torch.ones(2, 6, dtype=torch.float64)
+    links = Links.of(QUERY, KEY, 4, 3)
+
+    def attend(*inputs: Tensor) -> Tensor:
+        return link_attention(*inputs, weight, links, kept if dropped else None)
+
+    expected = plain_attention(*inputs, weight, kept)
+    torch.testing.assert_close(attend(*inputs), expected)
+    assert (expected[2] == 0).all(), "a row without links"
+    assert torch.autograd.gradcheck(attend, inputs)
+
+
+def test_link_attention_where_rows_have_logits_far_from_each_other() -> None:
+    """Each row takes its own largest from its logits: exponentials of some would be 0 otherwise."""
+    inputs = torch.randn(3, 1, 2), torch.tensor([[0.0], [500.0], [0.0], [-3000.0]]), torch.randn(3, 1)
+    links = Links.of(QUERY, KEY, 4, 3)
+    found = link_attention(*inputs, torch.ones(6), links)
+    torch.testing.assert_close(found, plain_attention(*inputs, torch.ones(6), torch.ones(1, 6)), rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_is_close() -> None:
@@ -328,9 +365,10 @@ def test_half_precision_is_close() -> None:
 
 
 def test_link_softmax_with_large_logits() -> None:
-    logits = torch.tensor([[1e4], [1e4 + 1], [-1e4], [3.0]], dtype=torch.float64)
-    share = link_softmax(logits, torch.tensor([0, 0, 1, 2]), 4)
-    torch.testing.assert_close(share[:, 0], torch.tensor([1 / (1 + np.e), np.e / (1 + np.e), 1, 1]).double())
+    logits = torch.tensor([1e4, 1e4 + 1, -1e4, 3.0], dtype=torch.float64)
+    risen, size = link_softmax(logits, Links.of(torch.tensor([0, 0, 1, 2]), torch.zeros(4, dtype=torch.int64), 4, 1))
+    share = risen * size[[0, 0, 1, 2]]
+    torch.testing.assert_close(share, torch.tensor([1 / (1 + np.e), np.e / (1 + np.e), 1, 1]).double())
 
 
 def test_weight_decay_leaves_biases_and_time_out() -> None:

@@ -1,11 +1,14 @@
 """Snapshots as one block-diagonal graph: what an encoder of temporal graphs takes."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from unlabeled.encoders.temporal_graphs.link_attention import Links
 
 EdgeWeight = Literal["gcn", "count"]
 
@@ -42,6 +45,16 @@ class SnapshotGraph:
     def nodes(self) -> int:
         """N."""
         return len(self.since)
+
+    @cached_property
+    def links(self) -> Links:
+        """From rows to rows."""
+        return Links.of(self.query, self.key, len(self.node), len(self.node))
+
+    @cached_property
+    def node_links(self) -> Links:
+        """From rows to nodes, of which each has rows in many snapshots."""
+        return Links.of(self.query, self.node[self.key], len(self.node), self.nodes)
 
     def to(self, device: torch.device) -> "SnapshotGraph":
         """The same on a device."""

@@ -1,72 +1,11 @@
 """Structural attention: every node attends to its neighbours of a snapshot, all snapshots in one sparse pass."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, elu, leaky_relu
+from torch.nn.functional import dropout, elu
 
 from unlabeled.encoders.temporal_graphs.graph import SnapshotGraph
-
-SLOPE = 0.2
-"""Of the leaky rectifier on logits."""
-
-CHUNK = 2**17
-"""Values of messages, links times width, that are formed at once."""
-
-
-class _Gathered(torch.autograd.Function):
-    """sum over the links of a row of share * value, without ever holding a message for every link."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, share: Tensor, query: Tensor, key: Tensor, rows: int) -> Tensor:
-        ctx.save_for_backward(value, share, query, key)
-        out = value.new_zeros(rows, *value.shape[1:])  # (R, H, K)
-        for part in _chunks(value, query):
-            out.index_add_(0, query[part], share[part, :, None] * value[key[part]])
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        value, share, query, key = ctx.saved_tensors
-        of_value, of_share = torch.zeros_like(value), torch.empty_like(share)
-        for part in _chunks(value, query):
-            asked = gradient[query[part]]  # (C, H, K)
-            of_share[part] = (asked * value[key[part]]).sum(2)
-            of_value.index_add_(0, key[part], share[part, :, None] * asked)
-        return of_value, of_share, None, None, None
-
-
-def _chunks(value: Tensor, links: Tensor) -> list[slice]:
-    step = max(1, CHUNK // max(1, value[0].numel()))
-    return [slice(start, start + step) for start in range(0, len(links), step)]
-
-
-def gathered(value: Tensor, share: Tensor, query: Tensor, key: Tensor, rows: int) -> Tensor:
-    """out_q = sum over links (q, k) of share * value_k.
-
-    Args:
-        value: (M, H, K).
-        share: (L, H).
-        query: int64 (L,), below `rows`.
-        key: int64 (L,), below M.
-        rows: R.
-
-    Returns:
-        (R, H, K); zeros where a row has no link.
-    """
-    out: Tensor = _Gathered.apply(value.to(share.dtype), share, query, key, rows)
-    return out
-
-
-def link_softmax(logits: Tensor, query: Tensor, rows: int) -> Tensor:
-    """The softmax of logits (L, H) over the links of each row, (L, H), in float32 at least."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision has no room for the sums
-    index = query[:, None].expand_as(logits)
-    top = logits.new_full((rows, logits.shape[1]), -torch.inf)
-    top = top.scatter_reduce(0, index, logits.detach(), "amax")
-    risen = (logits - top[query]).exp()
-    return risen / logits.new_zeros(rows, logits.shape[1]).index_add(0, query, risen)[query]
+from unlabeled.encoders.temporal_graphs.link_attention import link_attention
 
 
 class StructuralAttention(nn.Module):
@@ -111,18 +50,20 @@ class StructuralAttention(nn.Module):
         value = value.view(len(value), self.heads, -1)  # (N or R, H, K)
         query_logit = (value * self.to_query).sum(2) + self.query_bias
         key_logit = (value * self.to_key).sum(2) + self.key_bias
-        query, key = (graph.node[graph.query], graph.node[graph.key]) if rows is None else (graph.query, graph.key)
-        logits = graph.weight[:, None].to(value.dtype) * (query_logit[query] + key_logit[key])  # (L, H)
-        share = link_softmax(leaky_relu(logits, SLOPE), graph.query, len(graph.node))
-        if self.training and self.rate:
-            share = dropout(share, self.rate)
-            if rows is None:
-                value, key = value[graph.node], graph.key  # each snapshot drops its own
+        drops = self.training and self.rate > 0
+        kept = dropout(value.new_ones(self.heads, len(graph.query)), self.rate) if drops else None
+        shared = rows is None and not drops
+        if rows is None:
+            query_logit = query_logit[graph.node]
+            if drops:  # each snapshot drops its own
+                value, key_logit = value[graph.node], key_logit[graph.node]
+        if drops:
             value = dropout(value, self.rate)
-        out = gathered(value, share, graph.query, key, len(graph.node)).flatten(1)  # (R, F)
+        links = graph.node_links if shared else graph.links
+        out = link_attention(value, query_logit, key_logit, graph.weight, links, kept).flatten(1)  # (R, F)
         if self.skip is not None:
             out = out + (self.skip.weight.t()[graph.node] if rows is None else self.skip(rows))
-        return elu(out)
+        return elu(out, inplace=True)
 
     def norm(self) -> Tensor:
         """|W|^2 + |a1|^2 + |a2|^2, what weight decay weighs."""
