@@ -11,6 +11,7 @@ from torch.nn.functional import leaky_relu
 
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
 from unlabeled.encoders.temporal_graphs import Attention, NodeTable, SelfAttention, node_rows, snapshot_graph
+from unlabeled.encoders.temporal_graphs.encoder import FEW
 from unlabeled.encoders.temporal_graphs.link_attention import Links, link_attention
 from unlabeled.encoders.temporal_graphs.link_attention import softmax as link_softmax
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention
@@ -307,6 +308,28 @@ def test_rows_of_all_nodes_and_snapshots() -> None:
         np.testing.assert_allclose(table.embeddings[row], out[node, table.columns["snapshot"][row]], rtol=1e-6)
     np.testing.assert_allclose(table.embeddings[table.current], out[:, -1], rtol=1e-6)
     assert table.columns["start"][0] == "1936-02-23T00:00:00Z"
+
+
+@pytest.mark.parametrize("widths", [(8,), (12, 8)])
+@pytest.mark.parametrize("attributes", [False, True])
+def test_few_nodes_are_what_they_are_among_all_and_so_are_gradients(widths: tuple[int, ...], attributes: bool) -> None:
+    """Though only their neighbours, and the neighbours of these, are looked at."""
+    snapshots = southern_women()
+    if attributes:
+        values = np.random.default_rng(0).normal(size=(len(snapshots), 5))
+        snapshots = replace(snapshots, attributes=values)
+    parts = Attention(widths, (2,) * len(widths), (8,), (2,), structural_dropout=0.0, temporal_dropout=0.0)
+    torch.manual_seed(0)
+    module = SelfAttention(len(snapshots), snapshots.count, parts, 5 if attributes else 0).double()
+    graph, nodes = module.graph_of(snapshots), torch.tensor([16, 3, 11])
+    assert len(nodes) < FEW * graph.nodes
+    gradients = []
+    for found in (module(graph, nodes), module(graph)[nodes]):
+        module.zero_grad()
+        (found * torch.arange(found.numel()).view(found.shape)).sum().backward()
+        gradients.append([each.grad.clone() for each in module.parameters() if each.grad is not None])
+    torch.testing.assert_close(module(graph, nodes), module(graph)[nodes])
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 QUERY, KEY = torch.tensor([0, 0, 1, 3, 3, 3]), torch.tensor([1, 2, 0, 0, 1, 1])

@@ -11,6 +11,9 @@ from unlabeled.encoders.temporal_graphs.graph import EdgeWeight, SnapshotGraph, 
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention
 from unlabeled.encoders.temporal_graphs.temporal import FeedForward, Scale, TemporalAttention
 
+FEW = 0.5
+"""The share of the nodes below which the pass over structure is one over these nodes and their neighbours."""
+
 
 @dataclass(frozen=True)
 class Attention:
@@ -131,14 +134,25 @@ class SelfAttention(nn.Module):
             samples if self.past is None else samples.tail(), self.parts.edge_weight, self.parts.self_loops
         )
 
-    def hidden(self, graph: SnapshotGraph) -> Tensor:
-        """h, (R, F): every node in every snapshot since its first."""
+    def hidden(self, graph: SnapshotGraph, wanted: Tensor | None = None) -> Tensor:
+        """h, (R, F): every node in every snapshot since its first.
+
+        Args:
+            graph: of `graph_of`.
+            wanted: int64 (P,), the rows that are; then (P, F), for the cost of what these rows attend to.
+        """
         if self.table is not None:
-            return self.table[graph.node]
+            return self.table[graph.node if wanted is None else graph.node[wanted]]
+        parts: list[tuple[SnapshotGraph, Tensor | None]] = [(graph, None) for _ in self.structural]
+        for number in reversed(range(len(parts))):
+            if wanted is not None:
+                part, wanted, asked = graph.part(wanted)
+                parts[number] = part, asked
         kind = next(self.parameters()).dtype
-        rows = None if graph.attributes is None else graph.attributes.to(kind)[graph.node]
-        for layer in self.structural:
-            rows = layer(rows, graph)
+        rows = None if graph.attributes is None else graph.attributes.to(kind)[parts[0][0].node]
+        for layer, (part, chosen) in zip(self.structural, parts, strict=True):
+            rows = layer(rows, part)
+            rows = rows if chosen is None else rows[chosen]
         assert rows is not None
         return rows
 
@@ -146,8 +160,12 @@ class SelfAttention(nn.Module):
         """h of nodes (M,), of all where they are not given, in every snapshot, (M, T, F); that of `past` as it is."""
         nodes = torch.arange(graph.nodes, device=graph.since.device) if nodes is None else nodes
         seen = graph.since[nodes, None] <= torch.arange(graph.snapshots, device=nodes.device)  # (M, T)
-        row = torch.where(seen, graph.first + nodes[:, None], 0)
-        hidden = torch.where(seen[..., None], self.hidden(graph)[row], 0.0)
+        row = graph.first + nodes[:, None]
+        if len(nodes) < FEW * graph.nodes:
+            found = self.hidden(graph, row[seen])
+            hidden = found.new_zeros(*seen.shape, found.shape[1]).index_put((seen,), found)
+        else:
+            hidden = torch.where(seen[..., None], self.hidden(graph)[torch.where(seen, row, 0)], 0.0)
         return hidden if self.past is None else torch.cat([self.past[nodes], hidden], 1)
 
     def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: int | None = None) -> Tensor:

@@ -56,6 +56,37 @@ class SnapshotGraph:
         """From rows to nodes, of which each has rows in many snapshots."""
         return Links.of(self.query, self.node[self.key], len(self.node), self.nodes)
 
+    def part(self, rows: Tensor) -> tuple["SnapshotGraph", Tensor, Tensor]:
+        """What some rows attend to.
+
+        Args:
+            rows: int64 (P,), each once.
+
+        Returns:
+            The graph of these rows, with all their links, and of those that they have links to, with none of their own;
+            which rows of this one its rows are; and which of its rows were asked for, in the order of `rows`.
+        """
+        starts = self.links.query_starts.long()
+        counts = starts[rows + 1] - starts[rows]
+        within = torch.arange(int(counts.sum()), device=rows.device) - (counts.cumsum(0) - counts).repeat_interleave(
+            counts
+        )
+        links = starts[rows].repeat_interleave(counts) + within
+        kept = torch.unique(torch.cat([rows, self.key[links]]))
+        place = torch.empty_like(self.node)
+        place[kept] = torch.arange(len(kept), device=rows.device)
+        query, order = place[self.query[links]].sort(stable=True)
+        links = links[order]
+        smaller = replace(
+            self,
+            node=self.node[kept],
+            snapshot=self.snapshot[kept],
+            query=query,
+            key=place[self.key[links]],
+            weight=self.weight[links],
+        )
+        return smaller, kept, place[rows]
+
     def to(self, device: torch.device) -> "SnapshotGraph":
         """The same on a device."""
         if self.node.device == device:

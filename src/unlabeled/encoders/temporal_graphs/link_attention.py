@@ -53,7 +53,7 @@ def link_attention(
 ) -> Tensor:
     """What each row makes of those it has links to, head by head (graph attention; DySAT, equation 1).
 
-        s_l = LeakyReLU(w_l (a_q + b_k)),    p = softmax of s over the links of q,    out_q = sum over them of d_l p_l v_k
+        s_l = LeakyReLU(w_l (a_q + b_k)),   p = softmax of s over the links of q,   out_q = sum over them of d_l p_l v_k
 
     Forward and backward hold a few numbers a link and head, and none of the values' width.
 
