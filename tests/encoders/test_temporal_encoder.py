@@ -130,7 +130,7 @@ def test_residuals_go_around_every_attention() -> None:
     rows = torch.eye(18, dtype=torch.float64)[graph.node]
     for layer in module.structural:
         skip, layer.skip = layer.skip, None
-        before_elu = torch.where((plain := layer(rows, graph)) > 0, plain, plain.clamp(min=-1 + 1e-12).log1p())
+        before_elu = torch.where((plain := layer(rows, graph.all)) > 0, plain, plain.clamp(min=-1 + 1e-12).log1p())
         rows = torch.nn.functional.elu(before_elu + rows @ skip.weight.T)
         layer.skip = skip
     torch.testing.assert_close(module.hidden(graph), rows)

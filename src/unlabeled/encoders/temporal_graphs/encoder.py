@@ -143,16 +143,15 @@ class SelfAttention(nn.Module):
         """
         if self.table is not None:
             return self.table[graph.node if wanted is None else graph.node[wanted]]
-        parts: list[tuple[SnapshotGraph, Tensor | None]] = [(graph, None) for _ in self.structural]
+        parts = [graph.all] * len(self.structural)
         for number in reversed(range(len(parts))):
             if wanted is not None:
-                part, wanted, asked = graph.part(wanted)
-                parts[number] = part, asked
+                parts[number] = graph.part(wanted)
+                wanted = parts[number].rows
         kind = next(self.parameters()).dtype
-        rows = None if graph.attributes is None else graph.attributes.to(kind)[parts[0][0].node]
-        for layer, (part, chosen) in zip(self.structural, parts, strict=True):
+        rows = None if graph.attributes is None else graph.attributes.to(kind)[graph.node[parts[0].rows]]
+        for layer, part in zip(self.structural, parts, strict=True):
             rows = layer(rows, part)
-            rows = rows if chosen is None else rows[chosen]
         assert rows is not None
         return rows
 

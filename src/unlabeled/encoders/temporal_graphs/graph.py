@@ -14,6 +14,45 @@ EdgeWeight = Literal["gcn", "count"]
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some rows of a `SnapshotGraph` and those that they attend to, R' in all.
+
+    Args:
+        rows: int64 (R',), which rows of the graph they are.
+        nodes: int64 (M,), the nodes that they are of; None for all nodes in order.
+        node: int64 (R',), which of these nodes each row is.
+        asking: int64 (P,), the rows that attend; None for all in order.
+        query: int64 (L,), which of those attends, rising.
+        key: int64 (L,), the row that is attended to.
+        weight: float32 (L,).
+        columns: M.
+    """
+
+    rows: Tensor
+    nodes: Tensor | None
+    node: Tensor
+    asking: Tensor | None
+    query: Tensor
+    key: Tensor
+    weight: Tensor
+    columns: int
+
+    def asked(self, rows: Tensor) -> Tensor:
+        """Those of values (R', ...) that are of the rows that attend, (P, ...)."""
+        return rows if self.asking is None else rows[self.asking]
+
+    @cached_property
+    def links(self) -> Links:
+        """From the rows that attend to rows."""
+        return Links.of(self.query, self.key, len(self.asked(self.node)), len(self.node))
+
+    @cached_property
+    def node_links(self) -> Links:
+        """From the rows that attend to nodes, of which each has rows in many snapshots."""
+        return Links.of(self.query, self.node[self.key], len(self.asked(self.node)), self.columns)
+
+
+@dataclass(frozen=True)
 class SnapshotGraph:
     """All snapshots at once: row r of the R rows is one node in one snapshot, r = first row of the snapshot + node.
 
@@ -52,40 +91,22 @@ class SnapshotGraph:
         return Links.of(self.query, self.key, len(self.node), len(self.node))
 
     @cached_property
-    def node_links(self) -> Links:
-        """From rows to nodes, of which each has rows in many snapshots."""
-        return Links.of(self.query, self.node[self.key], len(self.node), self.nodes)
+    def all(self) -> "Part":
+        """All rows, and what they attend to."""
+        every = torch.arange(len(self.node), device=self.node.device)
+        return Part(every, None, self.node, None, self.query, self.key, self.weight, self.nodes)
 
-    def part(self, rows: Tensor) -> tuple["SnapshotGraph", Tensor, Tensor]:
-        """What some rows attend to.
-
-        Args:
-            rows: int64 (P,), each once.
-
-        Returns:
-            The graph of these rows, with all their links, and of those that they have links to, with none of their own;
-            which rows of this one its rows are; and which of its rows were asked for, in the order of `rows`.
-        """
+    def part(self, rows: Tensor) -> "Part":
+        """What some rows (int64 (P,), each once) attend to, with all their links."""
         starts = self.links.query_starts.long()
         counts = starts[rows + 1] - starts[rows]
-        within = torch.arange(int(counts.sum()), device=rows.device) - (counts.cumsum(0) - counts).repeat_interleave(
-            counts
-        )
+        before = counts.cumsum(0) - counts
+        within = torch.arange(int(counts.sum()), device=rows.device) - before.repeat_interleave(counts)
         links = starts[rows].repeat_interleave(counts) + within
-        kept = torch.unique(torch.cat([rows, self.key[links]]))
-        place = torch.empty_like(self.node)
-        place[kept] = torch.arange(len(kept), device=rows.device)
-        query, order = place[self.query[links]].sort(stable=True)
-        links = links[order]
-        smaller = replace(
-            self,
-            node=self.node[kept],
-            snapshot=self.snapshot[kept],
-            query=query,
-            key=place[self.key[links]],
-            weight=self.weight[links],
-        )
-        return smaller, kept, place[rows]
+        kept, place = torch.unique(torch.cat([rows, self.key[links]]), return_inverse=True)
+        nodes, node = torch.unique(self.node[kept], return_inverse=True)
+        query = torch.arange(len(rows), device=rows.device).repeat_interleave(counts)
+        return Part(kept, nodes, node, place[: len(rows)], query, place[len(rows) :], self.weight[links], len(nodes))
 
     def to(self, device: torch.device) -> "SnapshotGraph":
         """The same on a device."""

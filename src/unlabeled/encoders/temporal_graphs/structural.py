@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, elu
 
-from unlabeled.encoders.temporal_graphs.graph import SnapshotGraph
+from unlabeled.encoders.temporal_graphs.graph import Part
 from unlabeled.encoders.temporal_graphs.link_attention import link_attention
 
 
@@ -44,26 +44,33 @@ class StructuralAttention(nn.Module):
         if self.skip is not None:
             nn.init.xavier_uniform_(self.skip.weight)
 
-    def forward(self, rows: Tensor | None, graph: SnapshotGraph) -> Tensor:
-        """x (R, D) to z (R, F); without `rows`, x is one-hot: W x is a row of W, shared by all snapshots."""
-        value = self.weight if rows is None else rows @ self.weight
-        value = value.view(len(value), self.heads, -1)  # (N or R, H, K)
+    def forward(self, rows: Tensor | None, part: Part) -> Tensor:
+        """x (R', D) to z (P, F); without `rows`, x is one-hot: W x is a row of W, shared by all snapshots."""
+        weight = self.weight if rows is not None or part.nodes is None else self.weight[part.nodes]
+        value = weight if rows is None else rows @ weight
+        value = value.view(len(value), self.heads, -1)  # (M or R', H, K)
         query_logit = (value * self.to_query).sum(2) + self.query_bias
         key_logit = (value * self.to_key).sum(2) + self.key_bias
         drops = self.training and self.rate > 0
-        kept = dropout(value.new_ones(self.heads, len(graph.query)), self.rate) if drops else None
+        kept = dropout(value.new_ones(self.heads, len(part.query)), self.rate) if drops else None
         shared = rows is None and not drops
         if rows is None:
-            query_logit = query_logit[graph.node]
+            query_logit = query_logit[part.node]
             if drops:  # each snapshot drops its own
-                value, key_logit = value[graph.node], key_logit[graph.node]
+                value, key_logit = value[part.node], key_logit[part.node]
         if drops:
             value = dropout(value, self.rate)
-        links = graph.node_links if shared else graph.links
-        out = link_attention(value, query_logit, key_logit, graph.weight, links, kept).flatten(1)  # (R, F)
+        links = part.node_links if shared else part.links
+        out = link_attention(value, part.asked(query_logit), key_logit, part.weight, links, kept).flatten(1)  # (P, F)
         if self.skip is not None:
-            out = out + (self.skip.weight.t()[graph.node] if rows is None else self.skip(rows))
+            out = out + part.asked(self.skip(rows) if rows is not None else self._skipped(part))
         return elu(out, inplace=True)
+
+    def _skipped(self, part: Part) -> Tensor:
+        """W_r of one-hot rows, (R', F)."""
+        assert self.skip is not None
+        table = self.skip.weight.t()
+        return table[part.node if part.nodes is None else part.nodes[part.node]]
 
     def norm(self) -> Tensor:
         """|W|^2 + |a1|^2 + |a2|^2, what weight decay weighs."""
