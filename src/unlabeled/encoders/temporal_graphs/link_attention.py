@@ -126,9 +126,8 @@ def softmax(logits: Tensor, links: Links) -> tuple[Tensor, Tensor]:
     """The softmax over the links of each row as exponentials (L,) and what they are multiplied by, (R,)."""
     top = torch.segment_reduce(logits, "max", offsets=links.query_starts.long(), unsafe=True)
     risen = (logits - top.index_select(0, links.query)).exp_()
-    return risen, sums(risen, links.query_starts).clamp_min_(
-        1.0
-    ).reciprocal_()  # 1 at least, but for rows without links
+    size = sums(risen, links.query_starts).clamp_min_(1.0)  # at least 1 but for rows without links
+    return risen, size.reciprocal_()
 
 
 def sums(values: Tensor, starts: Tensor) -> Tensor:
