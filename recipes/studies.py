@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,38 @@ FIGURES = {
 """Figures of the last step that a table shows where there are any (SimCLR's Table 5; SeLa): headings and scales."""
 
 
+STREAM: dict[str, tuple[float, Callable[[Row], float]]] = {
+    "components": (1, lambda found: found["components"]),
+    "Hungarian": (100, lambda found: found["hungarian_accuracy"]),
+    "10-NN error": (100, lambda found: found["knn_error"]["10"]),
+    "first class": (100, lambda found: found["per_class"][0]),
+    "class-incremental": (100, lambda found: found["class_incremental"]),
+    "task-incremental": (100, lambda found: found["task_incremental"]),
+}
+"""What the stream protocol says beside its value, with what it is multiplied by: columns where there are any."""
+
+
+def _stream(rows: dict[tuple[str, ...], list[Row]]) -> dict[str, list[str]]:
+    """The columns of `STREAM`, a cell a row of the table."""
+    columns = {}
+    for name, (scale, of) in STREAM.items():
+        found = [
+            [of(row["evaluate"]["stream"]) for row in some if "stream" in row["evaluate"]] for some in rows.values()
+        ]
+        values = [[scale * each for each in some if each is not None] for some in found]
+        if any(values):
+            columns[name] = [_spread(some) for some in values]
+    return columns
+
+
 def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocols: list[str]) -> str:
     """A row a cell: its values, every protocol, and the last step's figures."""
     logged = [name for name in FIGURES if any(name in row["last_step"] for found in rows.values() for row in found)]
-    names = [*grid, *protocols, *(FIGURES[name][0] for name in logged)]
+    stream = _stream(rows)
+    names = [*grid, *protocols, *stream, *(FIGURES[name][0] for name in logged)]
     lines = [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
-    for cell, found in rows.items():
-        shown = [_shown(found, protocol) for protocol in protocols]
+    for number, (cell, found) in enumerate(rows.items()):
+        shown = [_shown(found, protocol) for protocol in protocols] + [column[number] for column in stream.values()]
         for name in logged:
             values = [FIGURES[name][1] * row["last_step"][name] for row in found if name in row["last_step"]]
             shown.append(f"{statistics.mean(values):.1f}" if values else "–")
@@ -104,7 +130,10 @@ def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocol
 
 
 def _shown(rows: list[Row], protocol: str) -> str:
-    values = [100 * row["evaluate"][protocol]["value"] for row in rows if protocol in row["evaluate"]]
+    return _spread([100 * row["evaluate"][protocol]["value"] for row in rows if protocol in row["evaluate"]])
+
+
+def _spread(values: list[float]) -> str:
     if not values:
         return "–"
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""

@@ -211,3 +211,22 @@ def test_one_evaluation_may_be_asked_twice(finished: Path) -> None:
 def test_another_image_source(finished: Path) -> None:
     call(finished, "--seed", "3", "--data", str(finished / "digits.npz"), "--share", "0", "4")
     assert (finished / "results" / "small" / "noise-noise-seed3.json").exists()
+
+
+def test_a_study_of_streams_says_what_the_protocol_says_beside_its_value(tmp_path: Path) -> None:
+    recipe = {"about": "A stream", "grid": {"stream": {"with": {}, "without": {}}}, "pretrain": {}, "evaluate": {}}
+    (tmp_path / "curl").mkdir()
+    for seed, first in enumerate((0.5, 0.7)):
+        found = {
+            "value": 0.25, "n_test": 8, "baselines": {}, "components": 3, "hungarian_accuracy": 0.2,
+            "knn_error": {"10": 0.125}, "per_class": [first, 0.0], "class_incremental": None, "task_incremental": None,
+        }  # fmt: skip
+        row = {
+            "cell": {"stream": "with"}, "seed": seed, "evaluate": {"stream": found}, "last_step": {},
+            "pretrain": {"seconds": 60.0, "steps": 5, "samples": 9}, "environment": {"threads": 1, "devices": ["cpu"]},
+        }  # fmt: skip
+        (tmp_path / "curl" / f"with-seed{seed}.json").write_text(json.dumps(row), encoding="utf-8")
+    table = study("curl", recipe, tmp_path)
+    assert "| stream | stream | components | Hungarian | 10-NN error | first class |" in table
+    assert "| with | 25.0 ± 0.0 | 3.0 ± 0.0 | 20.0 ± 0.0 | 12.5 ± 0.0 | 60.0 ± 14.1 |" in table
+    assert "| without | – | – | – | – | – |" in table
