@@ -86,11 +86,6 @@ class SnapshotGraph:
         return len(self.since)
 
     @cached_property
-    def links(self) -> Links:
-        """From rows to rows."""
-        return Links.of(self.query, self.key, len(self.node), len(self.node))
-
-    @cached_property
     def all(self) -> "Part":
         """All rows, and what they attend to."""
         every = torch.arange(len(self.node), device=self.node.device)
@@ -98,7 +93,7 @@ class SnapshotGraph:
 
     def part(self, rows: Tensor) -> "Part":
         """What some rows (int64 (P,), each once) attend to, with all their links."""
-        starts = self.links.query_starts.long()
+        starts = self.all.links.query_starts.long()
         counts = starts[rows + 1] - starts[rows]
         before = counts.cumsum(0) - counts
         within = torch.arange(int(counts.sum()), device=rows.device) - before.repeat_interleave(counts)
