@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -129,11 +130,10 @@ def parse(verb: str, words: Sequence[str]) -> Any:
         print(parser.format_help(), end="")
         return None
     try:
-        options = parser.parse_args(parser.words).as_dict()
+        options = asked(parser.parse_args(parser.words).as_dict(), parser.get_defaults().as_dict())
     except argparse.ArgumentError as problem:
         raise UserError(parser.told(str(problem))) from None
-    for name in ("help", "config"):
-        options.pop(name, None)
+    options.pop("config", None)
     if "TORCHELASTIC_RUN_ID" in os.environ and verb != "pretrain":  # which has Fabric join the others itself
         from unlabeled.training.launching import join
 
@@ -141,6 +141,18 @@ def parse(verb: str, words: Sequence[str]) -> Any:
     many = [each.name for each in inspect.signature(call).parameters.values() if each.kind is each.VAR_POSITIONAL]
     several = [value for name in many for value in options.pop(name)]  # of `*runs`
     return call(*several, **options)
+
+
+def asked(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The options that are not at their defaults, all the way down: a resumed run has its own in their place."""
+    found = {}
+    for name, value in options.items():
+        default = defaults.get(name)
+        if isinstance(value, dict) and isinstance(default, dict):
+            value, default = asked(value, default), {}
+        if value != default:
+            found[name] = value
+    return found
 
 
 def _plain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
@@ -177,7 +189,7 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     parser.add_argument("--config", action="config", help="a YAML file of flags, such as a run's config.yaml")
     if method is None:
         return _needs("pretrain", "METHOD", methods.names()), parser
-    parser.add_argument("--method", type=str, default=method, help=argparse.SUPPRESS)
+    parser.add_argument("--method", type=str, help=argparse.SUPPRESS)  # what a recipe says
     found = methods.find(method)
     from unlabeled.modalities import modality
 
@@ -188,7 +200,7 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     parser.add_function(kind.open, list(inspect.signature(kind.open).parameters)[:2], "its data")
     parser.add_function(preset, ("size",), "its views", "views.")
     parser.add_function(kind.encoder, ("name", "image_size", "form"), "its encoder", "network.")
-    return pretrain, parser
+    return partial(pretrain, method=method), parser
 
 
 BUILDERS: dict[str, Callable[[str, list[str]], tuple[Callable[..., Any], Parser]]] = {

@@ -1,5 +1,6 @@
 """A stream without an end: asked, killed and resumed to the same bits; followed folders; `evaluate stream`."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,10 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 import unlabeled
 from battery.methods import same_state
 from battery.small import digits
+from finished import call, refused
+from unlabeled.data.arrivals import ArrivalJournal
 from unlabeled.errors import UserError
 from unlabeled.run import Run
 
@@ -123,6 +127,70 @@ def test_a_followed_folder_is_learnt_once_and_the_rest_at_the_end(tmp_path: Path
     same_state(learner.loop.module.state_dict(), Run(tmp_path / "run").weights())
 
 
+def test_the_command_resumes_a_run_by_its_folder_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its own flags are in config.yaml; one that says otherwise is refused."""
+    np.savez(tmp_path / "digits.npz", images=digits(64)[0], labels=digits(64)[1])
+    words = ["pretrain", "curl", "--data", tmp_path / "digits.npz", *FLAGS, "--max-steps", 20, "--workers", 0]
+    assert call(capfd, *words, "--out", tmp_path / "whole")[0] == 0
+    assert call(capfd, *words, "--out", tmp_path / "part", "--max-time", 0)[0] == 0
+    assert "made with latent 3, not 4" in refused(
+        capfd, "pretrain", "curl", "--resume", "--out", tmp_path / "part", "--latent", 4
+    )
+    code, found = call(capfd, "pretrain", "curl", "--resume", "--out", tmp_path / "part")
+    assert code == 0 and found["finished"] and found["steps"] == 20
+    same_state(Run(tmp_path / "whole").weights(), Run(tmp_path / "part").weights())
+
+
+def test_a_followed_folder_is_gone_on_with_by_the_runs_folder_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "camera", tmp_path / "run"
+    folder.mkdir()
+    for number in range(20):
+        put(folder, number)
+    assert call(capfd, *follow(folder, out, "--follow-idle", "0.1")[3:])[0] == 0
+    for number in range(20, 30):
+        put(folder, number)
+    resume = ["pretrain", "curl", "--out", out, "--resume"]
+    assert "add --follow" in refused(capfd, *resume)
+    code, found = call(capfd, *resume, "--follow", "--follow-idle", "0.1")
+    assert code == 0 and found["samples"] == 30
+    for flags in (["--order", "by-class"], ["--epochs", 3], ["--labels", "none.csv"], ["--tensorboard"], ["--keep", 2]):
+        assert f"no use for {flags[0]}" in refused(capfd, *resume, "--follow", *flags)
+
+
+def test_a_file_is_listed_before_it_is_never_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the two, a run would lose it."""
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    (folder / "bad.png").write_bytes(b"no picture")
+    os.utime(folder / "bad.png", ns=(10**18, 10**18))
+
+    def killed(journal: ArrivalJournal, name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ArrivalJournal, "unreadable", killed)
+    with contextlib.suppress(KeyboardInterrupt):
+        unlabeled.pretrain(
+            "curl", data=folder, out=tmp_path / "run", follow=True, follow_idle=4.0, image_size=8, **QUICK
+        )
+    assert [name for name, _ in Run(tmp_path / "run").skipped()] == ["bad.png"]
+
+
+def test_a_resumed_learner_does_not_ask_for_the_weights_it_started_from(tmp_path: Path) -> None:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    for number in range(16):
+        put(folder, number)
+    flags: dict[str, Any] = {"follow": True, "follow_idle": 0.1, **QUICK}
+    first = unlabeled.pretrain("curl", data=digits(16)[0], out=tmp_path / "first", max_steps=2, workers=0, **QUICK)
+    weights = tmp_path / "encoder.safetensors"
+    save_file(unlabeled.load(first).module.encoder.state_dict(), weights)
+    unlabeled.pretrain("curl", data=folder, out=tmp_path / "run", init=weights, **flags)
+    weights.unlink()
+    assert unlabeled.pretrain("curl", out=tmp_path / "run", resume=True, follow=True, follow_idle=0.1).samples == 16
+
+
 def size_of(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
@@ -180,6 +248,37 @@ def test_a_stream_is_evaluated_and_shown(tmp_path: Path) -> None:
     assert again == found, "the same run gives the same figures"
     page = Path(unlabeled.report(tmp_path / "run", data=data).report).read_text(encoding="utf-8")
     assert page.count('class="strip"') == 2 * found.components - 1 and 'class="accuracies"' in page
+
+
+def test_classes_are_known_by_their_names_and_tasks_by_how_they_were_shown(tmp_path: Path) -> None:
+    """Folders of some of the classes number them anew."""
+    pixels, labels = digits(400)
+    for place, label in enumerate(labels.tolist()):
+        path = tmp_path / ("few" if label in (3, 4, 7) else "others") / str(label) / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[place]).save(path)
+        (tmp_path / "all" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[place]).save(tmp_path / "all" / str(label) / f"{place}.png")
+    flags = QUICK | {"components": 10, "supervised": True, "classes_at_once": 5, "snapshot_every": 20, "workers": 0}
+    for order in ("by-class", "shuffled"):
+        out = tmp_path / order
+        unlabeled.pretrain("curl", data=tmp_path / "all", out=out, order=order, epochs=6, max_steps=200, **flags)
+        whole = unlabeled.evaluate("stream", out, data=tmp_path / "all", test=tmp_path / "all")
+        few = unlabeled.evaluate("stream", out, data=tmp_path / "few", test=tmp_path / "few")
+        right = np.diag(np.array(whole.confusion))[[3, 4, 7]].sum()
+        assert few.class_incremental == pytest.approx(right / few.n_test) and right
+        assert whole.class_incremental < whole.task_incremental, "five are told apart more easily than ten"
+        assert whole.order == ([] if order == "shuffled" else [list("01234"), list("56789")])
+
+
+def test_draws_are_kept_beside_means(tmp_path: Path) -> None:
+    data = digits(200)
+    unlabeled.pretrain("curl", data=data, out=tmp_path / "run", max_steps=10, keep=1, workers=0, **QUICK)
+    plain, sampled, again = (
+        unlabeled.evaluate("stream", tmp_path / "run", data=data, sampled=each) for each in (False, True, True)
+    )
+    assert sampled == again and sampled.knn_error != plain.knn_error and sampled.value == plain.value
+    assert len(Run(tmp_path / "run").evaluations()) == 2
 
 
 def test_a_method_without_components_has_no_stream(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from unlabeled import chance
 from unlabeled.distributed import average_gradients, rank, world_size
 from unlabeled.encoders.images import image_encoder
 from unlabeled.errors import UserError
-from unlabeled.methods.curl import CURL
-from unlabeled.training.expansion import still
+from unlabeled.methods.curl import CURL, FULL
+from unlabeled.objectives.mixture_elbo import bernoulli_log_likelihood
+from unlabeled.training.budget import ENDLESS
+from unlabeled.training.expansion import Growth, Patience, default_threshold, still
 from unlabeled.training.method import Batch
 from unlabeled.training.pretraining import Session
 from unlabeled.training.settings import MEMORY, Execution, Settings
@@ -31,7 +34,8 @@ QUICK: dict[str, Any] = SMALL | {"wait": 2, "burn_in": 3, "buffer": 16, "passes"
 def made(active: int = 3, **arguments: Any) -> CURL:
     """The method with an MLP for digits of 8 x 8, in float64."""
     chance.seed_torch(0, chance.INITIALISATION)
-    method = CURL(image_encoder("mlp", 8, widths=(16, 10)), **(SMALL | arguments)).double()
+    encoder = image_encoder("mlp", 8, widths=(16, 10), channels=3 if arguments.get("colour") else 1)
+    method = CURL(encoder, **(SMALL | arguments)).double()
     method.mixture.active.fill_(active)
     return method
 
@@ -48,7 +52,7 @@ def batch(count: int = 8, start: int = 0) -> Batch:
 
 def learning(method: CURL, average: bool = False) -> Any:
     """The loop's update, in small."""
-    optimizer = method.optimizer(8, 100).optimizer
+    optimizer = method.optimizer(8, 100).optimizer  # batches of eight
 
     def update(loss: Tensor, parameters: Any = None) -> None:
         chosen = list(method.parameters() if parameters is None else parameters)
@@ -103,6 +107,74 @@ def test_the_stacked_bound_is_the_sum_one_component_after_the_other(decoder: Any
         torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10)
 
 
+def test_with_one_component_it_is_a_plain_auto_encoder_with_a_learnt_prior() -> None:
+    method = made(active=1)
+    mixture, pictures = method.mixture, method.pictures(views())
+    method.before_step(3)
+    noise = method.noise(torch.empty(8, 1, 3, dtype=torch.float64))[:, 0]
+    both = torch.nn.functional.linear(method.hidden(pictures), mixture.posterior.weight[0], mixture.posterior.bias[0])
+    mean, variance = both[:, :3], both[:, 3:].exp().log1p()
+    assert mixture.prior.mean_bias is not None and mixture.prior.raw_bias is not None
+    at, spread = mixture.prior.mean[0] + mixture.prior.mean_bias, (mixture.prior.raw[0] + mixture.prior.raw_bias)
+    spread = spread.exp().log1p()
+    kl = 0.5 * ((variance + (mean - at) ** 2) / spread - 1 + (spread / variance).log()).sum(1)
+    logits = mixture.decoder.layers(mean + variance.sqrt() * noise)
+    missed = torch.nn.functional.binary_cross_entropy_with_logits(logits, pictures.flatten(1), reduction="none").sum(1)
+    method.before_step(3)
+    torch.testing.assert_close(method.loss(batch()), (missed + kl).mean(), rtol=1e-10, atol=0)
+
+
+def test_the_bound_is_below_what_importance_sampling_finds() -> None:
+    """The mean of ll over draws against log p(x) by 2,000 samples of q(z | x, y) for every y, once it has learnt."""
+    method = made(learning_rate=3e-3)
+    update = learning(method)
+    for step in range(60):
+        method.before_step(step)
+        update(method.loss(batch(32)))
+    pictures = method.pictures(views(32))
+    with torch.no_grad():
+        bounds = []
+        for step in range(300):
+            method.before_step(step)
+            bounds.append(method.bound(method.terms(pictures)))
+        hidden = method.hidden(pictures)
+        q, p = (Normal(mean, variance.sqrt()) for mean, variance in (
+            method.mixture.posterior.latents(hidden, 3), method.mixture.prior(3)))  # fmt: skip
+        z = q.sample((2000,))  # (S, B, K, D): every component is drawn from, which is exact in y
+        logits = torch.stack([method.mixture.decoder(each) for each in z])
+        likelihood = Bernoulli(logits=logits).log_prob(pictures.flatten(1)[:, None]).sum(-1)
+        weight = likelihood + p.log_prob(z).sum(-1) - np.log(3) - q.log_prob(z).sum(-1)  # of z, within a component
+        truth = weight.logsumexp(2).logsumexp(0) - np.log(2000)
+    gap = truth - torch.stack(bounds).mean(0)
+    assert (gap > 0).all() and gap.mean() < 3
+
+
+@pytest.mark.parametrize("decoder", ["single", "multi", "deconv"])
+def test_half_precision_leaves_the_bound_and_what_it_is_made_of_alone(decoder: Any) -> None:
+    method = made(decoder=decoder, decoder_widths=(12, 8)).float()
+    pictures, component = method.pictures(views().float()), torch.arange(8) % 3
+    found = []
+    for half in (False, True):
+        method.before_step(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            terms = method.terms(pictures)
+            known = method.component_bound(method.hidden(pictures), pictures, component)
+            found.append((method.bound(terms), known))
+        assert terms.likelihood.dtype == terms.latent_kl.dtype == torch.float32
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=0.15)  # of some -44 nats; bf16 has three digits
+
+
+def test_the_share_of_the_log_likelihood_is_computed_in_full_precision() -> None:
+    """Logits that are all but certain: the product of half precision would be off by more than the bound."""
+    logits = torch.where(torch.arange(784) % 3 == 0, 11.7, -11.3)[None, None]
+    pixels = (logits[0] > 0).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = bernoulli_log_likelihood(logits, pixels)
+    expected = Bernoulli(logits=logits.double()).log_prob(pixels.double()).sum(-1)
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=2e-3)
+
+
 def test_softplus_gives_the_variance_and_not_the_deviation() -> None:
     mixture = made().mixture
     h = torch.zeros(1, 10, dtype=torch.float64)
@@ -149,6 +221,40 @@ def test_bits_are_above_a_half_strictly_and_gaussian_pixels_stay() -> None:
     assert made(output="gaussian", colour=True).pictures(grey).shape == (1, 3, 2, 2)
 
 
+def test_colour_needs_an_encoder_that_sees_it() -> None:
+    with pytest.raises(ValueError, match="channels 3"):
+        CURL(image_encoder("mlp", 8), colour=True, output="gaussian")
+
+
+def test_the_kl_over_the_batch_is_a_matter_of_learning_and_not_of_what_is_told() -> None:
+    method = made(kl_over_batch=True)
+    some, more = method.pictures(views(4)), method.pictures(views(8))
+    bounds = []
+    for pictures in (some, more):
+        method.before_step(1)
+        bounds.append(method.bound(method.terms(pictures))[:4])
+    assert not torch.allclose(*bounds), "what is learnt depends on the batch"
+    with torch.no_grad():
+        method.before_step(1)
+        told = method.described(views(8))
+    bound, likelihood, latent_kl, component_kl = told[:, -4:].T
+    torch.testing.assert_close(bound, likelihood - latent_kl - component_kl)
+
+
+def test_a_draw_of_z_is_of_its_component_and_another_one_each_time() -> None:
+    method = made()
+    with torch.no_grad():
+        hidden = method.hidden(method.pictures(views())).repeat(500, 1)
+        method.before_step(0)
+        drawn = method.mixture.drawn(hidden, method.draws(), method.noise).reshape(500, 8, 3)
+        shares = method.mixture.posterior.logits(hidden[:8], 3).softmax(1)
+        mean, variance = method.mixture.posterior.latents(hidden[:8], 3)
+    expected = (shares[..., None] * mean).sum(1)
+    spread = ((shares[..., None] * (variance + mean**2)).sum(1) - expected**2).sqrt()
+    assert ((drawn.mean(0) - expected).abs() < 4.5 * spread / 500**0.5).all()
+    torch.testing.assert_close(drawn.std(0), spread, rtol=0.15, atol=0)
+
+
 def test_gaussian_colour_learns() -> None:
     method = made(output="gaussian", colour=True, learning_rate=3e-3)
     update, losses = learning(method), []
@@ -191,8 +297,8 @@ def test_a_new_component_is_an_exact_copy_and_shares_what_the_old_one_had() -> N
 def test_the_passes_move_heads_and_prior_alone_and_teach_the_new_component() -> None:
     method = made(active=1, passes=10, learning_rate=3e-3)
     update, before = learning(method), {name: each.clone() for name, each in method.state_dict().items()}
-    poor, labels = method.pictures(views(32)), digits(32)[1]
-    method._grow(poor, torch.full((32,), -30.0), 8, update)
+    poor = method.pictures(views(32))
+    method._grow(poor, torch.full((32,), -30.0), update)
     after = method.state_dict()
     for name, old in before.items():
         still_there = name.startswith(("encoder", "mixture.decoder")) or name == "key"
@@ -200,7 +306,30 @@ def test_the_passes_move_heads_and_prior_alone_and_teach_the_new_component() -> 
     assert method.mixture.assigned(method.hidden(poor))[0][:, 1].mean() > 0.6
     (born,) = method.births
     assert (born["component"], born["source"], born["poor"]) == (1, 0, 32) and born["share"] == pytest.approx(1.0)
-    assert np.array_equal(born["pictures"].numpy() / 255, poor[-16:].numpy()) and len(labels) == 32
+    assert np.array_equal(born["pictures"].numpy() / 255, poor[-16:].numpy())
+
+
+def test_stale_momentum_moves_the_other_components_during_the_passes_as_published() -> None:
+    method = made(active=2, passes=3)
+    update = learning(method)
+    for step in range(3):
+        method.before_step(step)
+        update(method.loss(batch()))
+    before = method.mixture.posterior.weight[0].detach().clone()
+    method._grow(method.pictures(views(16)), torch.full((16,), -30.0), update)
+    assert not torch.equal(before, method.mixture.posterior.weight[0])
+
+
+def test_the_passes_take_batches_of_the_runs_size_whatever_completed_the_buffer() -> None:
+    method, calls = made(active=1, passes=2), 0
+
+    def count(loss: Tensor, parameters: Any = None) -> None:
+        nonlocal calls
+        calls += 1
+
+    learning(method)
+    method._grow(method.pictures(views(32)), torch.full((32,), -30.0), count)
+    assert calls == 2 * 4
 
 
 def test_what_is_held_still_is_let_go_again() -> None:
@@ -229,10 +358,38 @@ def test_the_buffer_holds_the_poor_samples_of_real_steps_and_is_cut_to_whole_bat
     assert not full.births and int(full.mixture.active) == 6, "there is no room"
 
 
+def test_exactly_the_samples_below_the_threshold_are_kept_in_order() -> None:
+    growth = Growth(Patience(-10.0, size=5, wait=0, burn_in=1))
+    pictures, bounds = torch.arange(4.0).reshape(4, 1, 1, 1), torch.tensor([-10.0, -10.1, -3.0, -11.0])
+    assert growth.after(0, pictures - 9, bounds, True) is None and not growth.poor, "still burning in"
+    assert growth.after(1, pictures, bounds, True) is None
+    assert growth.after(2, pictures + 10, bounds, True) is None
+    full = growth.after(3, pictures + 20, bounds, True)
+    assert full is not None and full[0].flatten().tolist() == [1, 3, 11, 13, 21, 23]
+    assert full[1].tolist() == pytest.approx([-10.1, -11.0] * 3), "-10 itself is not below it"
+
+
+def test_rehearsed_samples_are_never_poor(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = made(active=1, **(QUICK | {"buffer": 10_000, "snapshot_every": 4}))
+    update, real = learning(method), 0
+    for step in range(14):
+        method.before_step(step)
+        method.step(batch(8, 8 * step), update)
+        real += 8 * (step >= 3 and not method.rehearsed)
+    assert method.growth is not None and sum(map(len, method.growth.poor)) == real == 6 * 8
+
+
+@pytest.mark.parametrize(("pixels", "expected"), [(784, -200.0), (64, -200 * 64 / 784)])
+def test_the_default_threshold_is_in_proportion_to_the_pixels(pixels: int, expected: float) -> None:
+    assert default_threshold(pixels, None) == pytest.approx(expected)
+    log_density = float(Normal(0.0, 0.25).log_prob(torch.tensor(1.2 * 0.25)))
+    assert default_threshold(pixels, 0.25) == pytest.approx(pixels * log_density)
+
+
 def test_poor_samples_that_fill_no_batch_are_the_first_ones_and_are_dropped() -> None:
     method = made(active=1, passes=1)
     poor = method.pictures(views(21))
-    method._grow(poor, torch.arange(21.0), 8, learning(method))
+    method._grow(poor, torch.arange(21.0), learning(method))
     (born,) = method.births
     assert born["poor"] == 16 and born["bound"] == float(torch.arange(5.0, 21.0).mean())
     assert np.array_equal(born["pictures"].numpy() / 255, poor[5:].numpy())
@@ -288,6 +445,31 @@ def test_components_are_drawn_by_their_share_and_pictures_are_rounded_means() ->
     assert (pixels[component == 2].mean(0) - mean.flatten()).abs().max() < 0.15
 
 
+def test_bits_are_rehearsed_also_where_real_pictures_are_grey() -> None:
+    """As published: on Omniglot, replay and data differ in kind."""
+    method = made(binarise=False)
+    method.replay.after(views(), torch.ones(8, 3) / 3, method.draws)
+    method.replay.take(method.mixture)
+    assert set(method.replay.batch(50, method.draws)[0].unique().tolist()) == {0.0, 1.0}
+    assert len(method.pictures(views()).unique()) > 2
+
+
+def test_a_stream_without_an_end_rehearses_on_when_no_component_is_left() -> None:
+    method = made(active=6, **QUICK)
+    method.optimizer(8, ENDLESS)
+    taken = []
+    method.replay.take = lambda model: taken.append(method.at)  # type: ignore[attr-defined]
+    for step in range(2 * FULL + 1):
+        method.before_step(step)
+        if step % FULL < 2:
+            method.step(batch(), lambda loss, parameters=None: None)
+    assert taken == [FULL, 2 * FULL]
+    growing = made(active=1, **QUICK)
+    growing.optimizer(8, ENDLESS)
+    growing.step(batch(), lambda loss, parameters=None: None)
+    assert growing.replay.period is None, "while it grows, snapshots come with components"
+
+
 def test_a_snapshot_is_frozen_and_a_stored_one_generates_the_same() -> None:
     method, update = made(), None
     method.replay.after(views(), torch.ones(8, 3) / 3, method.draws)
@@ -309,9 +491,10 @@ def test_a_snapshot_is_frozen_and_a_stored_one_generates_the_same() -> None:
 
 
 def test_rehearsing_with_the_component_that_was_generated_from() -> None:
+    """Which where labels are learnt is always so, whatever the flag says (as in the official code)."""
     losses = []
-    for supervised in (False, True):
-        method = made(**(SMALL | {"supervised_replay": supervised, "replay": "fixed"}))
+    for supervised, flags in ((False, {}), (True, {"supervised_replay": True}), (True, {"supervised": True})):
+        method = made(**(SMALL | flags | {"replay": "fixed"}))
         method.replay.after(views(), torch.ones(8, 3) / 3, method.draws)
         method.replay.take(method.mixture)
         method.before_step(1)
@@ -326,7 +509,7 @@ def test_rehearsing_with_the_component_that_was_generated_from() -> None:
         found = method.step(batch(), lambda loss, parameters=None: None)
         torch.testing.assert_close(found, expected.detach())
         losses.append(float(found))
-    assert losses[0] != losses[1]
+    assert losses[0] != losses[1] == losses[2]
 
 
 def test_a_reservoir_keeps_each_of_the_past_alike() -> None:
@@ -393,7 +576,11 @@ def test_a_label_beyond_the_components_is_an_error_and_not_the_first_class() -> 
         ({"supervised": True}, False, "needs a label for every sample"),
         ({"supervised": True, "components": 3}, True, "fewer than the 10 classes"),
         ({"supervised": True, "replay": "dynamic"}, True, "supervised takes replay fixed or none"),
-        ({"replay_every": 1}, True, "replay_every takes at least 2"),
+        ({"replay_every": 1}, True, "replay_every takes a number of at least 2"),
+        ({"snapshot_every": 0}, True, "snapshot_every of 1"),
+        ({"replay": "dynamic", "expansion": False}, True, "leave expansion on"),
+        ({"replay": "dynamic", "snapshot_every": 5}, True, "leave snapshot_every out"),
+        ({"learning_rate": 0.0}, True, "learning_rate take numbers above 0"),
         ({"latent": 0}, True, "at least 1"),
     ],
 )
@@ -408,7 +595,8 @@ def test_mistakes_are_one_sentence(arguments: dict[str, Any], labels: bool, sent
 @pytest.mark.parametrize("replay", ["fixed", "dynamic", "reservoir"])
 def test_a_run_killed_in_the_middle_of_everything_ends_with_the_same_bits(replay: str, tmp_path: Path) -> None:
     """Buffer half full, a snapshot taken, components added: invariant 12."""
-    more = {"replay": replay, "buffer": 20, "snapshot_every": 4, "order": "by-class", "steps": 20}
+    more = {"replay": replay, "buffer": 20, "order": "by-class", "steps": 20}
+    more |= {} if replay == "dynamic" else {"snapshot_every": 4}
     whole = trained(tmp_path, "whole", **more)
     whole.train()
     killed = trained(tmp_path, "killed", **more)
@@ -425,9 +613,12 @@ def test_a_run_killed_in_the_middle_of_everything_ends_with_the_same_bits(replay
     assert sorted(whole.run.kept()) == sorted(resumed.run.kept()) == [10, 20]
 
 
-def shared(replay: str) -> dict[str, Any]:
+def shared(flags: dict[str, Any]) -> dict[str, Any]:
     """Thirty steps of one process's share of batches of eight."""
-    method = made(active=1, **(QUICK | {"replay": replay, "snapshot_every": 6, "threshold": -20.0}))
+    method = made(active=1, **(QUICK | {"threshold": -20.0} | flags))
+    if method.supervised:
+        labels = digits(400)[1]
+        method.prepare(SimpleNamespace(labels=np.minimum(labels, 5), classes=[str(each) for each in range(6)]))
     method.train()
     update, share, born = learning(method, average=world_size() > 1), 8 // world_size(), []
     for step in range(30):
@@ -438,10 +629,21 @@ def shared(replay: str) -> dict[str, Any]:
     return {"born": born, "weights": method.state_dict(), "memory": method.memory()}
 
 
-@pytest.mark.parametrize("replay", ["dynamic", "reservoir"])
-def test_two_processes_equal_one_and_grow_at_the_same_step(replay: str) -> None:
-    whole, shards = shared(replay), run_in_processes(shared, 2, replay)
-    assert whole["born"][-1] >= 2
+@pytest.mark.parametrize(
+    ("flags", "processes"),
+    [
+        ({"replay": "dynamic"}, 2),
+        ({"replay": "dynamic"}, 4),
+        ({"replay": "reservoir", "snapshot_every": 6}, 2),
+        ({"replay": "fixed", "snapshot_every": 6, "supervised_replay": True}, 2),
+        ({"replay": "fixed", "snapshot_every": 6, "supervised": True}, 2),
+        ({"replay": "none", "kl_over_batch": True}, 2),
+    ],
+    ids=["dynamic", "dynamic by four", "reservoir", "SMGR", "supervised", "KL over the batch"],
+)
+def test_processes_equal_one_and_grow_at_the_same_step(flags: dict[str, Any], processes: int) -> None:
+    whole, shards = shared(flags), run_in_processes(shared, processes, flags)
+    assert whole["born"][-1] >= 2 or "supervised" in flags
     for each in shards:
         assert each["born"] == whole["born"]
         for name, expected in whole["weights"].items():

@@ -31,3 +31,11 @@ def test_a_cell_is_as_full_as_its_share_and_what_is_unknown_is_said() -> None:
     drawn = accuracies([300], ["a", "b", "c"], [[0.0, 1.0, None]])
     assert 'fill-opacity="0.05"' in drawn and 'fill-opacity="1.00"' in drawn
     assert "at the end: a 0 %, b 100 %, c unknown" in drawn
+
+
+def test_long_names_stand_aslant_and_are_told_apart() -> None:
+    names = ["Greek-character01", "Greek-character02", "Tagalog_the_old_script-character11"]
+    drawn = accuracies([300], names, [[0.5, 0.5, 0.5]])
+    assert drawn.count("rotate(-40") == 3 and all(f"<title>{name}</title>" in drawn for name in names)
+    assert ">Greek-character01<" in drawn and ">Tagalog_the…racter11<" in drawn
+    assert "rotate" not in accuracies([300], ["0", "1"], [[0.5, 0.5]])

@@ -174,6 +174,8 @@ def pretrain(
     execution = Execution(*processes(devices, num_nodes), workers, max_time, checkpoint_seconds, compile, tensorboard)
     if follow:
         return _followed(asked, execution, Path(out), resume, follow_idle)
+    if resume and (Path(out) / "arrivals.jsonl").exists():
+        raise UserError(f"{out} follows a folder; add --follow to go on with it.")
     settings = asked.resumed(Run.open(out)) if resume else asked
     check(settings, execution)
     if named and settings.data == MEMORY:
@@ -201,17 +203,18 @@ def _followed(asked: "Settings", execution: "Execution", out: Path, resume: bool
     from unlabeled.training.learner import Learner
     from unlabeled.training.settings import check
 
-    if asked.data is None or not Path(asked.data).is_dir():
-        raise UserError("--follow needs the folder that is watched as --data.")
-    if execution.devices * execution.num_nodes > 1:
-        raise UserError("--follow takes one process; leave out --devices and --num-nodes.")
-    folder, steps, asked = Path(asked.data), asked.max_steps, replace(asked, max_steps=None)
+    _refuse_ends(asked, execution)
+    steps, asked = asked.max_steps, replace(asked, max_steps=None)
     settings, found = endless(asked, out, resume)
+    if settings.data is None or not Path(settings.data).is_dir():
+        raise UserError("--follow needs the folder that is watched as --data.")
+    folder = Path(settings.data)
+    longest = min((each for each in (idle, execution.max_time) if each is not None), default=None)
     if settings.image_size is None:
-        settings = replace(settings, image_size=first_size(folder, idle))
+        settings = replace(settings, image_size=first_size(folder, longest))
     check(settings, execution)
     learner = Learner(found, settings, out, resume, execution.checkpoint_seconds)
-    print(f"{settings.method}: following {asked.data}, from batch {learner.batches} on", file=sys.stderr)
+    print(f"{settings.method}: following {folder}, from batch {learner.batches} on", file=sys.stderr)
     follower = Follower(learner, folder, idle, steps, execution.max_time, _tell)
     follower.run()
     names = {name for batch in follower.journal.batches[: learner.batches] for name in batch}
@@ -229,6 +232,27 @@ def _followed(asked: "Settings", execution: "Execution", out: Path, resume: bool
         finished=steps is None or learner.loop.done >= steps,
         seed=settings.seed,
     )
+
+
+def _refuse_ends(asked: "Settings", execution: "Execution") -> None:
+    """Refuse what a folder that is followed has no use for.
+
+    Raises:
+        UserError: the flag.
+    """
+    from unlabeled.errors import UserError
+    from unlabeled.training.settings import Execution, Settings
+
+    usual, plain = Settings(asked.method), Execution()
+    names = "order", "classes_at_once", "shuffle_classes", "epochs", "labels", "keep", "accumulate"
+    wrong = [name for name in names if getattr(asked, name) != getattr(usual, name)]
+    wrong += [name for name in ("devices", "num_nodes", "compile", "tensorboard")
+              if getattr(execution, name) != getattr(plain, name)]  # fmt: skip
+    if wrong:
+        raise UserError(
+            f"--follow learns in order of arrival, in one process, without labels or end, and has no use for "
+            f"--{wrong[0].replace('_', '-')}; leave it out."
+        )
 
 
 def _tell(observed: "Observed") -> None:

@@ -1,10 +1,12 @@
 """`unlabeled evaluate stream`: components against classes, and what was forgotten on the way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from unlabeled.commands.labelled import Opened
@@ -30,6 +32,7 @@ class Streamed:
         hungarian_accuracy: of the best one-to-one naming of components by classes.
         knn_error: in the latent space, by the number of neighbours.
         classes: their names.
+        order: names of the classes that the stream showed together, in its order; empty where it was shuffled.
         per_class: the share of each class in components named after it.
         steps: after which the figures over time are.
         components_over_time: K then.
@@ -39,7 +42,8 @@ class Streamed:
         confusion: a row a class, a column a component: counts.
         bound: on log p(x), nats a picture, the mean over test samples, and its parts.
         class_incremental: accuracy where components are classes (the trace); None where they are not.
-        task_incremental: the same among the classes of the sample's own task.
+        task_incremental: the same among the classes of the sample's own task, those that the stream showed together;
+            a shuffled one shows all, unless `classes_at_once` says how many are a task.
         baselines: cluster accuracy of k-means with K clusters, in an untrained network's latent space and on pixels.
         baseline_knn_error: there, by the number of neighbours.
         births: of each component that was added: the step, the component it was copied from, what share of the poor
@@ -61,6 +65,7 @@ class Streamed:
     hungarian_accuracy: float
     knn_error: dict[str, float]
     classes: list[str]
+    order: list[list[str]]
     per_class: list[float]
     steps: list[int]
     components_over_time: list[int]
@@ -123,9 +128,9 @@ def stream(
     table = tested.table(classes)
     steps, tables = _over_time(opened, seed, classes)
     checkpoint = folder.checkpoint()
-    births = [] if checkpoint is None else checkpoint.memory.get("births", [])
-    supervised = bool(folder.config().get("supervised"))
-    accuracies = protocol.incremental(tested, _tasks(folder.config(), classes)) if supervised else (None, None)
+    memory: dict[str, Any] = {} if checkpoint is None else checkpoint.memory
+    learnt = memory.get("classes") or list(opened.samples.classes)
+    accuracies = _incremental(folder.config(), learnt, list(opened.samples.classes), tested)
     value, over_time = protocol.purity(table), [protocol.per_class(each) for each in tables]
     baselines, errors = _baselines(opened, len(table), classes, seed)
     result = Streamed(
@@ -137,6 +142,7 @@ def stream(
         hungarian_accuracy=protocol.matched_accuracy(table),
         knn_error=_named(protocol.knn_error(train, tested)),
         classes=list(opened.samples.classes),
+        order=_order(folder.config(), learnt),
         per_class=protocol.per_class(table),
         steps=steps,
         components_over_time=[len(each) for each in tables],
@@ -149,14 +155,16 @@ def stream(
         task_incremental=accuracies[1],
         baselines=baselines,
         baseline_knn_error=errors,
-        births=[{name: each for name, each in birth.items() if name != "pictures"} for birth in births],
+        births=[
+            {name: each for name, each in birth.items() if name != "pictures"} for birth in memory.get("births", [])
+        ],
         sampled=sampled,
         n_train=len(train.labels),
         n_test=len(tested.labels),
         seed=seed,
         split=opened.split,
     )
-    folder.keep_evaluation("stream", result)
+    folder.keep_evaluation("stream-sampled" if sampled else "stream", result)
     return result
 
 
@@ -164,17 +172,34 @@ def _named(errors: dict[int, float]) -> dict[str, float]:
     return {str(k): error for k, error in errors.items()}
 
 
-def _tasks(config: dict[str, Any], classes: int) -> list[list[int]]:
-    """The classes that the stream showed together: all at once where it was shuffled."""
-    together = int(config["classes_at_once"]) if config.get("order", "shuffled") != "shuffled" else classes
-    if config.get("shuffle_classes"):
-        from unlabeled import chance
-        from unlabeled.data.streams import CLASSES
+def _groups(config: dict[str, Any], count: int, together: int) -> list[list[int]]:
+    """Of so many classes those that a run's stream showed together, in its order."""
+    from unlabeled.data.streams import shown_together
 
-        order = chance.generator(config["seed"], chance.ORDER, CLASSES).permutation(classes).tolist()
-    else:
-        order = list(range(classes))
-    return [order[start : start + together] for start in range(0, classes, together)]
+    found = shown_together(np.arange(count), together, config["seed"], bool(config.get("shuffle_classes")))
+    return [each.tolist() for each in found]
+
+
+def _order(config: dict[str, Any], learnt: list[str]) -> list[list[str]]:
+    """`Streamed.order`."""
+    if config.get("order", "shuffled") == "shuffled":
+        return []
+    return [[learnt[each] for each in group] for group in _groups(config, len(learnt), config["classes_at_once"])]
+
+
+def _incremental(
+    config: dict[str, Any], learnt: list[str], names: list[str], tested: "Assigned"
+) -> tuple[float | None, float | None]:
+    """Class- and task-incremental accuracy of a run whose components are classes, by the names of the classes."""
+    from unlabeled.evaluation.stream import incremental
+
+    if not config.get("supervised"):
+        return None, None
+    place = {name: number for number, name in enumerate(learnt)}
+    labels = np.array([place.get(name, -1) for name in names], np.int64)[tested.labels]
+    mixed = config.get("order", "shuffled") == "shuffled" and config["classes_at_once"] == 1
+    together = len(learnt) if mixed else config["classes_at_once"]
+    return incremental(replace(tested, labels=labels), _groups(config, len(learnt), together))
 
 
 def _assigned(

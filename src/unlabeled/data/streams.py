@@ -45,6 +45,19 @@ class Shuffled:
         return epoch, self._order[1][start * self.batch_size : (start + 1) * self.batch_size]
 
 
+def shown_together(classes: np.ndarray, together: int, seed: int, shuffle: bool) -> list[np.ndarray]:
+    """The groups of a stream by class, in its order.
+
+    Args:
+        classes: int64 (C,).
+        together: classes of a group.
+        seed: of the run.
+        shuffle: whether the classes come in an order drawn by the seed, and not in that of their numbers.
+    """
+    order = chance.generator(seed, chance.ORDER, CLASSES).permutation(classes) if shuffle else classes
+    return [order[start : start + together] for start in range(0, len(order), together)]
+
+
 class Sequential:
     """One group of classes after the other, each for P = steps // groups steps, an endless shuffled repeat of itself.
 
@@ -80,9 +93,7 @@ class Sequential:
             raise UserError(
                 "a stream by class needs labels; sort the data into one folder a class, or give --order shuffled."
             )
-        if shuffle:
-            classes = chance.generator(seed, chance.ORDER, CLASSES).permutation(classes)
-        self.groups = [classes[start : start + together] for start in range(0, len(classes), together)]
+        self.groups = shown_together(classes, together, seed, shuffle)
         self.members = [np.flatnonzero(np.isin(labels, group)) for group in self.groups]
         self.period = steps // len(self.groups)
         if not self.period:

@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from unlabeled import chance
 from unlabeled.distributed import collect, rank, world_size
+from unlabeled.encoders.images.dense import Channels
 from unlabeled.encoders.mixture import DecoderName, Mixture, Terms, Upsampling
 from unlabeled.errors import UserError
 from unlabeled.objectives.mixture_elbo import categorical_kl, mixture_elbo
@@ -19,6 +20,9 @@ from unlabeled.training.optimizers import OneClockAdam
 from unlabeled.training.replay import REPLAYS, ReplayName
 from unlabeled.views import images
 
+FULL = 1000
+"""Steps between snapshots of a stream without an end, once no component can be added any more."""
+
 
 class CURL(nn.Module):
     """A variational auto-encoder with a mixture of Gaussians as its prior, learnt on a stream (Rao et al. 2019).
@@ -29,7 +33,8 @@ class CURL(nn.Module):
     On a step with real data, samples with ll below the threshold are collected; a hundred of them make component K + 1,
     a copy of the one that explains them best, which then learns them. Every other step, once there is a past, rehearses
     what a frozen copy of prior and decoder generates. D. Rao, F. Visin, A. A. Rusu, Y. W. Teh, R. Pascanu, R. Hadsell:
-    Continual unsupervised representation learning, NeurIPS 2019; defaults are the official code's main experiment.
+    Continual unsupervised representation learning, NeurIPS 2019; defaults are the official code's main experiment,
+    whose batches are of 100.
     Departures: the buffer teaches the new component's index and never labels; a batch larger than the buffer takes it
     whole; a label that is no component is an error. The representation is the mean of q(z | x, most probable k).
 
@@ -47,7 +52,8 @@ class CURL(nn.Module):
         colour: three channels in place of their mean.
         prior_bias: whether the components' priors share a bias, as published.
         expansion: whether components are added.
-        threshold: c_new in nats a picture; by default the published -200 of 784 pixels, in proportion.
+        threshold: c_new in nats a picture; by default the published -200 of 784 bits, in proportion, and of gaussian
+            pixels the bound of a picture that is off by 1.2 deviations everywhere.
         buffer: poor samples that make a component.
         wait: steps on real data between components.
         burn_in: steps before the first is added.
@@ -56,7 +62,7 @@ class CURL(nn.Module):
             reservoir, 1,000 real samples (ours, for comparison); none.
         snapshot_every: steps between fixed snapshots; by default the steps divided by the number of classes (a stream's
             own period), or by ten where there are no labels; a stream without an end has no periods, and snapshots
-            then come with new components.
+            then come with new components, and every thousand steps once none can be added any more.
         replay_every: one step of so many rehearses, at least 2.
         supervised_replay: rehearse with the component that was generated from (SMGR).
         supervised: components are the classes of the data, whose labels are learnt; nothing is added.
@@ -101,18 +107,28 @@ class CURL(nn.Module):
     ) -> None:
         super().__init__()
         if min(components, latent, buffer, *(decoder_widths or (1,))) < 1 or min(wait, burn_in, passes) < 0:
-            raise ValueError("components, latent, buffer and decoder_widths take numbers of at least 1, others of 0")
+            raise ValueError(
+                "components, latent, buffer and decoder_widths take at least 1; wait, burn_in and passes 0"
+            )
         if not 1 <= start <= components:
             raise ValueError(f"start takes 1 to {components}, the number of components, got {start}")
-        if replay_every < 2 or (snapshot_every or 1) < 1 or pixel_deviation <= 0 or learning_rate < 0:
-            raise ValueError(
-                "replay_every takes at least 2, snapshot_every 1, pixel_deviation and learning_rate above 0"
-            )
+        if replay_every < 2 or (snapshot_every is not None and snapshot_every < 1):
+            raise ValueError("replay_every takes a number of at least 2, snapshot_every of 1")
+        if not (pixel_deviation > 0 and learning_rate > 0):
+            raise ValueError("pixel_deviation and learning_rate take numbers above 0")
         if supervised and replay not in ("fixed", "none"):
             raise ValueError(f"supervised takes replay fixed or none, for it adds no components, got {replay}")
+        if replay == "dynamic" and not expansion:
+            raise ValueError(
+                "replay dynamic rehearses from the last time that a component was added: leave expansion on"
+            )
+        if replay == "dynamic" and snapshot_every is not None:
+            raise ValueError("replay dynamic takes its snapshots with new components: leave snapshot_every out")
         side = getattr(encoder, "image_size", None)
         if side is None:
             raise ValueError("curl needs an encoder of pictures of one size")
+        if colour and any(isinstance(each, Channels) and each.channels == 1 for each in encoder.modules()):
+            raise ValueError("colour needs an encoder that sees it: --network.channels 3")
         self.encoder, self.components, self.colour, self.over_batch = encoder, components, colour, kl_over_batch
         deviation = None if output == "bernoulli" else pixel_deviation
         self.binarise = binarise and deviation is None
@@ -131,7 +147,8 @@ class CURL(nn.Module):
         self.supervised, self.supervised_replay = supervised, supervised_replay or supervised
         self.register_buffer("key", torch.randint(2**62, ()))
         self.labels: Tensor | None = None
-        self.at, self.drawn, self.classes = 0, 0, 0
+        self.at, self.drawn, self.batch_size = 0, 0, 0
+        self.classes: list[str] = []
         self.learnt, self.rehearsed = 0, False
         self.births: list[dict[str, Any]] = []
         self.last: tuple[Terms, Tensor] | None = None
@@ -191,31 +208,35 @@ class CURL(nn.Module):
         if sampled:
             latents = self.mixture.drawn(hidden, self.draws(), self.noise)
         terms = self.mixture.terms(hidden, pictures, self.noise)
+        # of the sample alone, also where --kl-over-batch was learnt with
+        bound = mixture_elbo(terms.likelihood, terms.latent_kl, terms.logits)
         likelihood, latent_kl = (shares * terms.likelihood).sum(1), (shares * terms.latent_kl).sum(1)
-        parts = torch.stack([self.bound(terms), likelihood, latent_kl, categorical_kl(terms.logits)], 1)
-        return torch.cat([shares, latents, parts], 1)
+        return torch.cat(
+            [shares, latents, torch.stack([bound, likelihood, latent_kl, categorical_kl(terms.logits)], 1)], 1
+        )
 
     # --- learning ---------------------------------------------------------------------------------------------------
 
     def prepare(self, samples: Any) -> None:
-        """Take the labels where they are to be learnt, and the number of classes.
+        """Take the labels where they are to be learnt, and the names of the classes.
 
         Raises:
             UserError: labels are missing, or there are more classes than components.
         """
-        self.classes = 0 if samples.labels is None else len(samples.classes)
+        self.classes = [] if samples.labels is None else list(samples.classes)
         if not self.supervised:
             return
         if samples.labels is None or (samples.labels < 0).any():
             raise UserError("--supervised needs a label for every sample; sort the data into one folder a class.")
-        if self.classes > self.components:
-            raise UserError(f"--components {self.components} is fewer than the {self.classes} classes; raise it.")
+        if len(self.classes) > self.components:
+            raise UserError(f"--components {self.components} is fewer than the {len(self.classes)} classes; raise it.")
         self.labels = torch.as_tensor(samples.labels, dtype=torch.int64)
 
     def optimizer(self, batch_size: int, steps: int) -> Plan:
-        """Adam at a constant rate; the time between snapshots."""
+        """Adam at a constant rate; the time between snapshots, and what the buffer's passes take at once."""
+        self.batch_size = batch_size
         if self.fixed:
-            usual = None if steps == ENDLESS else max(1, steps // (self.classes or 10))
+            usual = None if steps == ENDLESS else max(1, steps // (len(self.classes) or 10))
             self.replay.period = self.snapshot_every or usual
         return Plan(OneClockAdam(self.parameters(), self.learning_rate), lambda step: 1.0)
 
@@ -232,6 +253,8 @@ class CURL(nn.Module):
 
     def step(self, batch: Batch, update: Update) -> Tensor:
         """Rehearse where that is due, else learn the batch, and grow where it was too strange."""
+        if self.fixed and self.replay.period is None and not self._may_grow():
+            self.replay.period = FULL
         self.replay.before(self.at, self.mixture)
         self.rehearsed = self.replay.due(self.at)
         if self.rehearsed:
@@ -246,10 +269,13 @@ class CURL(nn.Module):
         self.last = terms, bound.detach()
         self.replay.after(pictures, terms.logits.softmax(1), self.draws)
         if self.growth is not None:
-            full = self.growth.after(self.at, pictures, bound, int(self.mixture.active) < self.components)
+            full = self.growth.after(self.at, pictures, bound, self._may_grow())
             if full is not None:
-                self._grow(*full, len(pictures) * world_size(), update)
+                self._grow(*full, update)
         return -bound.detach().mean()
+
+    def _may_grow(self) -> bool:
+        return self.growth is not None and int(self.mixture.active) < self.components
 
     def _learn_labelled(self, batch: Batch, update: Update) -> Tensor:
         loss = self.loss(batch)
@@ -276,10 +302,10 @@ class CURL(nn.Module):
         self.mixture.active.fill_(max(int(self.mixture.active), highest + 1))
         return labels
 
-    def _grow(self, poor: Tensor, bounds: Tensor, batch: int, update: Update) -> None:
+    def _grow(self, poor: Tensor, bounds: Tensor, update: Update) -> None:
         """A new component from poor samples: the copy of the one that explains them best, which then learns them."""
         self.replay.before_growth(self.mixture)
-        batch = min(batch, len(poor) // world_size() * world_size())
+        batch = min(self.batch_size, len(poor) // world_size() * world_size())
         poor, bounds = poor[-(len(poor) // batch * batch) :], bounds[-(len(poor) // batch * batch) :]
         with still(self.encoder, self.mixture.decoder), torch.no_grad():
             hidden = torch.cat([self.hidden(part) for part in chunks(poor, batch)])
@@ -298,9 +324,10 @@ class CURL(nn.Module):
     # --- what is kept and told --------------------------------------------------------------------------------------
 
     def memory(self) -> dict[str, Any]:
-        """What the stream has left behind beside the weights."""
+        """What the stream has left behind beside the weights, and which component is which class."""
         growth = {} if self.growth is None else self.growth.memory()
-        return {"growth": growth, "replay": self.replay.memory(), "births": self.births, "learnt": self.learnt}
+        left = {"growth": growth, "replay": self.replay.memory(), "births": self.births, "learnt": self.learnt}
+        return left | {"classes": self.classes}
 
     def remember(self, memory: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
@@ -310,7 +337,7 @@ class CURL(nn.Module):
         self.births, self.learnt = memory["births"], memory["learnt"]
 
     def shares(self) -> Tensor:
-        """The share of all real samples so far that each active component explained, (K,), where replay counts them."""
+        """The share of all real samples so far that each active component explained, (K,)."""
         counts = self.replay.counts()[: int(self.mixture.active)]
         return counts / counts.sum().clamp(min=1e-12)
 

@@ -42,7 +42,8 @@ def bernoulli_log_likelihood(logits: Tensor, pixels: Tensor) -> Tensor:
         (B, K).
     """
     (logits,) = wide(logits)
-    found: Tensor = _Bernoulli.apply(logits, pixels.to(logits.dtype))
+    with torch.autocast(logits.device.type, enabled=False):  # which would make the product of half precision again
+        found: Tensor = _Bernoulli.apply(logits, pixels.to(logits.dtype))
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unlabeled.reports.heat_map import cell
 from unlabeled.reports.markup import counted, number, percent, shown
 from unlabeled.reports.material import Component, Stream
 from unlabeled.reports.pictures import data_uri, jpeg
@@ -16,6 +17,8 @@ ABREAST, PAPER = 8, 225
 """Pictures in a line of a strip, and the grey between them."""
 CELL, LINE, LEFT, TOP = 46, 26, 76, 30
 """Sizes of the map of accuracies."""
+SHORT, LONG, ASLANT = 6, 20, 100
+"""Letters of a name that stand upright, and that are shown at most; the height that names need aslant."""
 TURN = 0.6
 """How full a cell is from which on its number is in the other ink."""
 
@@ -82,15 +85,20 @@ def accuracies(steps: Sequence[int], classes: Sequence[str], values: Sequence[Se
 
     Args:
         steps: of the rows, the first at the top.
-        classes: of the columns.
+        classes: of the columns; their names stand aslant where one is long.
         values: within [0, 1]; None or nan where a class has no sample.
     """
-    wide, tall = LEFT + CELL * len(classes) + 4, TOP + LINE * len(steps) + 4
-    parts = [f'<text class="side" x="{LEFT - 10}" y="{TOP - 10}">step</text>']
+    aslant = any(len(name) > SHORT for name in classes)
+    top = TOP + ASLANT * aslant
+    wide, tall = LEFT + CELL * len(classes) + ASLANT * aslant + 4, top + LINE * len(steps) + 4
+    parts = [f'<text class="side" x="{LEFT - 10}" y="{top - 10}">step</text>']
     for place, name in enumerate(classes):
-        parts.append(f'<text x="{LEFT + CELL * (place + 0.5):.0f}" y="{TOP - 10}">{shown(name[:6])}</text>')
+        x, y = LEFT + CELL * (place + 0.5), top - 10
+        turned = f' class="aslant" transform="rotate(-40 {x:.0f} {y})"' if aslant else ""
+        said = name if len(name) <= LONG else f"{name[: LONG - 9]}…{name[-8:]}"
+        parts.append(f'<text{turned} x="{x:.0f}" y="{y}">{shown(said)}<title>{shown(name)}</title></text>')
     for line, (step, row) in enumerate(zip(steps, values, strict=True)):
-        y = TOP + LINE * line
+        y = top + LINE * line
         parts.append(f'<text class="side" x="{LEFT - 10}" y="{y + 18}">{step:,}</text>')
         parts += [_cell(value, LEFT + CELL * place, y) for place, value in enumerate(row)]
     last = ", ".join(f"{name} {_percent(value)}" for name, value in zip(classes, values[-1], strict=True))
@@ -102,15 +110,9 @@ def accuracies(steps: Sequence[int], classes: Sequence[str], values: Sequence[Se
 
 
 def _cell(value: float | None, x: int, y: int) -> str:
-    place = f'x="{x + 1}" y="{y + 1}" width="{CELL - 2}" height="{LINE - 2}" rx="3"'
     if value is None or math.isnan(value):
-        return f'<rect class="none" {place}/>'
-    full = 0.05 + 0.95 * value
-    ink = ' class="over"' if full > TURN else ""
-    return (
-        f'<rect class="cell" {place} fill-opacity="{full:.2f}"/>'
-        f'<text{ink} x="{x + CELL / 2:.0f}" y="{y + 18}">{100 * value:.0f}</text>'
-    )
+        return cell(None, "", x, y, (CELL, LINE), TURN)
+    return cell(0.05 + 0.95 * value, f"{100 * value:.0f}", x, y, (CELL, LINE), TURN)
 
 
 def _percent(value: float | None) -> str:

@@ -64,14 +64,30 @@ def heat_map(
 
 
 def _cell(value: float | None, low: float, high: float, x: float, y: float) -> str:
-    """A rectangle as full as its value, and the value in ink that can be read on it."""
-    place = f'x="{x + 1:.0f}" y="{y + 1}" width="{CELL - 2}" height="{LINE - 2}" rx="3"'
+    """A cell as full as its value."""
     if value is None:
-        return f'<rect class="none" {place}/>'
+        return cell(None, "", x, y, (CELL, LINE), TURN)
     share = (value - low) / (high - low) if high > low else 0.5
-    opacity = 0.06 + 0.94 * share
-    ink = ' class="over"' if opacity > TURN else ""
+    return cell(0.06 + 0.94 * share, f"{value:.1f}", x, y, (CELL, LINE), TURN)
+
+
+def cell(full: float | None, text: str, x: float, y: float, size: tuple[int, int], turn: float) -> str:
+    """A rectangle, and what stands in it in ink that can be read on it: SVG.
+
+    Args:
+        full: its opacity, 0 to 1; None where nothing is known.
+        text: in its middle.
+        x: of its left side.
+        y: of its top.
+        size: width and height.
+        turn: opacity from which on the ink is the other one.
+    """
+    wide, tall = size
+    place = f'x="{x + 1:.0f}" y="{y + 1}" width="{wide - 2}" height="{tall - 2}" rx="3"'
+    if full is None:
+        return f'<rect class="none" {place}/>'
+    ink = ' class="over"' if full > turn else ""
     return (
-        f'<rect class="cell" {place} fill-opacity="{opacity:.2f}"/>'
-        f'<text{ink} x="{x + CELL / 2:.0f}" y="{y + 22}">{value:.1f}</text>'
+        f'<rect class="cell" {place} fill-opacity="{full:.2f}"/>'
+        f'<text{ink} x="{x + wide / 2:.0f}" y="{y + tall / 2 + 5:.0f}">{text}</text>'
     )

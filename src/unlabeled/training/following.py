@@ -79,8 +79,8 @@ class Follower:
         for arrival in arrivals.look():
             new = True
             if arrival.pixels is None:
+                self.learner.run.skip(arrival.name, arrival.reason)  # first: a kill between the two loses nothing
                 self.journal.unreadable(arrival.name)
-                self.learner.run.skip(arrival.name, arrival.reason)
                 continue
             self.waiting.append((arrival.name, self._view(arrival.pixels)))
             if len(self.waiting) >= self.learner.settings.batch_size:

@@ -1,6 +1,6 @@
 """A learner of a stream that has no end: batches come from outside, one at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -101,14 +101,15 @@ class Learner:
         fabric = launch(1, 1, settings.precision)
         self.settings = settings = resolve(method, preset, self.kind, settings, nothing, self.form)
         self.views = called(preset, "--views.", settings.views, size=self.form)
-        built = build(method, self.kind, settings, nothing, self.form)
+        checkpoint = Run(out).checkpoint() if resume else None
+        start = settings if checkpoint is None else replace(settings, init=None)
+        built = build(method, self.kind, start, nothing, self.form)
         if not resume:
             Run.create(out, settings.config())
         self.run, budget = Run(out), Budget(ENDLESS, None, checkpoint_seconds)
         self.claim = Claim(out)
         self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         self.method: Any = built
-        checkpoint = self.run.checkpoint() if resume else None
         if checkpoint is not None:
             self.loop.restore(checkpoint)
         if resume:

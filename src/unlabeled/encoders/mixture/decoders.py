@@ -83,11 +83,10 @@ class Multi(nn.Module):
 
     def of(self, latents: Tensor, component: Tensor) -> Tensor:
         """(B, D) to (B, I), the samples of each component together."""
-        out = latents.new_empty(len(latents), self.weights[-1].shape[2])
-        for each in sorted(set(component.tolist())):
-            rows = component == each
-            out[rows] = self._through(latents[rows][None], slice(each, each + 1))[0]
-        return out
+        present = sorted(set(component.tolist()))
+        found = [self._through(latents[component == each][None], slice(each, each + 1))[0] for each in present]
+        order = component.argsort(stable=True)  # the rows of `found`
+        return torch.cat(found)[order.argsort()]
 
     def _through(self, rows: Tensor, which: slice) -> Tensor:
         for place, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
