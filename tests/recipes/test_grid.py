@@ -219,7 +219,8 @@ def test_a_study_of_streams_says_what_the_protocol_says_beside_its_value(tmp_pat
     for seed, first in enumerate((0.5, 0.7)):
         found = {
             "value": 0.25, "n_test": 8, "baselines": {}, "components": 3, "hungarian_accuracy": 0.2,
-            "knn_error": {"10": 0.125}, "per_class": [first, 0.0], "class_incremental": None, "task_incremental": None,
+            "knn_error": {"10": 0.125}, "per_class": [0.0, first], "class_incremental": None, "task_incremental": None,
+            "classes": ["a", "b"], "order": [["b"], ["a"]], "confusion": [[1, 0, 3], [2, 3, 1]],
         }  # fmt: skip
         row = {
             "cell": {"stream": "with"}, "seed": seed, "evaluate": {"stream": found}, "last_step": {},
@@ -227,6 +228,6 @@ def test_a_study_of_streams_says_what_the_protocol_says_beside_its_value(tmp_pat
         }  # fmt: skip
         (tmp_path / "curl" / f"with-seed{seed}.json").write_text(json.dumps(row), encoding="utf-8")
     table = study("curl", recipe, tmp_path)
-    assert "| stream | stream | components | Hungarian | 10-NN error | first class |" in table
-    assert "| with | 25.0 ± 0.0 | 3.0 ± 0.0 | 20.0 ± 0.0 | 12.5 ± 0.0 | 60.0 ± 14.1 |" in table
-    assert "| without | – | – | – | – | – |" in table
+    assert "| stream | stream | components | Hungarian | 10-NN error | first class | its precision |" in table
+    assert "| with | 25.0 ± 0.0 | 3.0 ± 0.0 | 20.0 ± 0.0 | 12.5 ± 0.0 | 60.0 ± 14.1 | 83.3 ± 0.0 |" in table
+    assert "| without | – | – | – | – | – | – |" in table
