@@ -136,8 +136,8 @@ def run() -> list[str]:
     early, late = memory()
     return [
         *lines,
-        f"Stacked is {times:.1f} times as fast as one component after the other. Peak memory of a learner of small digits,",
-        f"libraries, growth, rehearsals and checkpoints included: {early:.0f} MiB after 5,000 steps, {late:.0f} MiB",
-        f"after 50,000 ({late / early - 1:+.1%}).",
+        f"Stacked is {times:.1f} times as fast as one component after the other. Peak memory of a learner",
+        f"of small digits, libraries, growth, rehearsals and checkpoints included: {early:.0f} MiB after 5,000 steps,",
+        f"{late:.0f} MiB after 50,000 ({late / early - 1:+.1%}).",
         "",
     ]

@@ -186,6 +186,16 @@ def test_softplus_gives_the_variance_and_not_the_deviation() -> None:
     assert mixture.posterior.latents(h, 1)[1].min() == 1e-6, "softplus underflows there"
 
 
+@pytest.mark.parametrize(("variance", "power"), [("softplus", 1), ("deviation", 2)])
+def test_the_variance_may_be_that_of_a_deviation_or_an_exponential(variance: Any, power: int) -> None:
+    h, mixture = torch.randn(4, 10, dtype=torch.float64), made(variance=variance).mixture
+    raw = torch.nn.functional.linear(h, mixture.posterior.weight[0], mixture.posterior.bias[0])[:, 3:]
+    torch.testing.assert_close(mixture.posterior.latents(h, 1)[1][:, 0], raw.exp().log1p() ** power)
+    torch.testing.assert_close(made(variance="exp").mixture.posterior.latents(h, 1)[1][:, 0], raw.exp())
+    prior = made(variance=variance).mixture.prior
+    torch.testing.assert_close(prior(2)[1], prior.raw[:2].exp().log1p() ** power)
+
+
 def test_renaming_components_renames_the_gradient_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     order, noise = torch.tensor([2, 0, 1]), torch.randn(8, 3, 3, dtype=torch.float64)
     one, other = made(), made()
@@ -539,10 +549,10 @@ def trained(
 ) -> Session:
     """A session on digits as a stream; killed ones are resumed."""
     pixels, classes = digits(64)
-    order = more.pop("order", "shuffled")
     settings = Settings(
-        "curl", MEMORY, batch_size=8, max_steps=steps, encoder="mlp", network={"widths": (16, 10)}, order=order,
-        epochs=4, keep=2, arguments=QUICK | more,
+        "curl", MEMORY, batch_size=8, max_steps=steps, encoder="mlp", network={"widths": (16, 10)},
+        order=more.pop("order", "shuffled"), classes_at_once=more.pop("classes_at_once", 1), epochs=4, keep=2,
+        arguments=QUICK | more,
     )  # fmt: skip
     data = (pixels, classes) if labels else pixels
     return Session(CURL, settings, Execution(workers=0, checkpoint_seconds=0.0), folder / name, resume, data, "images")
@@ -553,6 +563,14 @@ def test_labels_do_not_reach_the_learner(tmp_path: Path) -> None:
     for each in runs:
         each.train()
     same_state(runs[0].run.weights(), runs[1].run.weights())
+
+
+@pytest.mark.parametrize(("flags", "period"), [({"classes_at_once": 2}, 8), ({}, 4), ({"snapshot_every": 3}, 3)])
+def test_snapshots_are_taken_where_the_stream_goes_on_to_other_classes(
+    flags: dict[str, Any], period: int, tmp_path: Path
+) -> None:
+    session = trained(tmp_path, "run", order="by-class", steps=40, **flags)
+    assert session.loop.method.replay.period == period
 
 
 def test_supervised_components_are_the_classes_met_so_far(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 from unlabeled import chance
 from unlabeled.distributed import collect, rank, world_size
 from unlabeled.encoders.images.dense import Channels
-from unlabeled.encoders.mixture import DecoderName, Mixture, Terms, Upsampling
+from unlabeled.encoders.mixture import DecoderName, Mixture, Terms, Upsampling, VarianceName
 from unlabeled.errors import UserError
 from unlabeled.objectives.mixture_elbo import categorical_kl, mixture_elbo
 from unlabeled.training.budget import ENDLESS
@@ -50,6 +50,7 @@ class CURL(nn.Module):
         pixel_deviation: of gaussian pixels, above 0.
         binarise: pixels above a half become 1 and others 0; never where they are gaussian.
         colour: three channels in place of their mean.
+        variance: of z, from what the network gives: softplus, exp, or deviation, which is softplus squared.
         prior_bias: whether the components' priors share a bias, as published.
         expansion: whether components are added.
         threshold: c_new in nats a picture; by default the published -200 of 784 bits, in proportion, and of gaussian
@@ -60,9 +61,9 @@ class CURL(nn.Module):
         passes: over the buffer, for the new component.
         replay: fixed, generated from a snapshot taken at fixed times; dynamic, from one taken at every new component;
             reservoir, 1,000 real samples (ours, for comparison); none.
-        snapshot_every: steps between fixed snapshots; by default the steps divided by the number of classes (a stream's
-            own period), or by ten where there are no labels; a stream without an end has no periods, and snapshots
-            then come with new components, and every thousand steps once none can be added any more.
+        snapshot_every: steps between fixed snapshots; by default a stream's own period, of a shuffled one the steps
+            divided by the number of classes, or by ten where there are no labels; a stream without an end has no
+            periods: snapshots come with new components, and every thousand steps once none can be added any more.
         replay_every: one step of so many rehearses, at least 2.
         supervised_replay: rehearse with the component that was generated from (SMGR).
         supervised: components are the classes of the data, whose labels are learnt; nothing is added.
@@ -90,6 +91,7 @@ class CURL(nn.Module):
         pixel_deviation: float = 0.25,
         binarise: bool = True,
         colour: bool = False,
+        variance: VarianceName = "softplus",
         prior_bias: Literal["shared", "none"] = "shared",
         expansion: bool = True,
         threshold: float | None = None,
@@ -136,7 +138,7 @@ class CURL(nn.Module):
         widths = tuple(decoder_widths) or ((128, 64, 32) if decoder == "deconv" else (500, 500))
         self.mixture = Mixture(
             width_of(encoder), components, latent, self.picture, decoder, widths, upsampling, deviation,
-            prior_bias == "shared",
+            prior_bias == "shared", variance,
         )  # fmt: skip
         self.mixture.active.fill_(start)
         least = default_threshold(self.picture[0] * side**2, deviation) if threshold is None else threshold
@@ -149,6 +151,7 @@ class CURL(nn.Module):
         self.labels: Tensor | None = None
         self.at, self.drawn, self.batch_size = 0, 0, 0
         self.classes: list[str] = []
+        self.period: int | None = None
         self.learnt, self.rehearsed = 0, False
         self.births: list[dict[str, Any]] = []
         self.last: tuple[Terms, Tensor] | None = None
@@ -232,12 +235,16 @@ class CURL(nn.Module):
             raise UserError(f"--components {self.components} is fewer than the {len(self.classes)} classes; raise it.")
         self.labels = torch.as_tensor(samples.labels, dtype=torch.int64)
 
+    def keep_time(self, period: int) -> None:
+        """Take snapshots where a stream goes on to other classes, unless `snapshot_every` says otherwise."""
+        self.period = period
+
     def optimizer(self, batch_size: int, steps: int) -> Plan:
         """Adam at a constant rate; the time between snapshots, and what the buffer's passes take at once."""
         self.batch_size = batch_size
         if self.fixed:
             usual = None if steps == ENDLESS else max(1, steps // (len(self.classes) or 10))
-            self.replay.period = self.snapshot_every or usual
+            self.replay.period = self.snapshot_every or self.period or usual
         return Plan(OneClockAdam(self.parameters(), self.learning_rate), lambda step: 1.0)
 
     def before_step(self, step: int) -> None:

@@ -91,6 +91,14 @@ class LooksThrough(Protocol):
 
 
 @runtime_checkable
+class KeepsTime(Protocol):
+    """A method that does something whenever a stream goes on to other classes."""
+
+    def keep_time(self, period: int) -> None:
+        """Called once, before the optimiser exists, with the steps for which a stream shows each group of classes."""
+
+
+@runtime_checkable
 class Measures(Protocol):
     """A method, or an encoder, with figures of its own to log beside the loss."""
 

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from unlabeled import chance
-from unlabeled.data.streams import Order, stream
+from unlabeled.data.streams import Order, Sequential, stream
 from unlabeled.distributed import barrier, lost_process_told, on_first, rank, world_size
 from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality, opening
@@ -29,6 +29,7 @@ from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
 from unlabeled.training.memory import out_of_memory_told, smaller_batch
 from unlabeled.training.method import (
+    KeepsTime,
     Labels,
     LooksThrough,
     Method,
@@ -92,6 +93,8 @@ class Session:
             self.total_steps(), execution.max_time, execution.checkpoint_seconds, workers, settings.keep or 0
         )
         self.stream = self.order()
+        if isinstance(built, KeepsTime) and isinstance(self.stream, Sequential):
+            built.keep_time(self.stream.period)
         with out_of_memory_told(lambda: f"{settings.encoder} does not fit in memory; choose a smaller --encoder."):
             self.loop = Loop(fabric, built, settings.batch_size, budget, settings.seed)
         if isinstance(built, LooksThrough):

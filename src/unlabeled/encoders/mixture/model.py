@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unlabeled import chance
 from unlabeled.encoders.mixture.decoders import DECODERS, DecoderName, Upsampling
-from unlabeled.encoders.mixture.posterior import Posterior
+from unlabeled.encoders.mixture.posterior import Posterior, VarianceName
 from unlabeled.encoders.mixture.prior import Prior
 from unlabeled.objectives.mixture_elbo import (
     bernoulli_log_likelihood,
@@ -43,6 +43,7 @@ class Mixture(nn.Module):
         upsampling: of deconv.
         deviation: of a Gaussian pixel, or None for bits.
         shared_bias: of the prior.
+        variance: as of `Posterior`.
     """
 
     active: Tensor
@@ -58,11 +59,12 @@ class Mixture(nn.Module):
         upsampling: Upsampling,
         deviation: float | None,
         shared_bias: bool,
+        variance: VarianceName = "softplus",
     ) -> None:
         super().__init__()
         self.latent, self.picture, self.deviation = latent, picture, deviation
-        self.posterior = Posterior(width, components, latent)
-        self.prior = Prior(components, latent, shared_bias)
+        self.posterior = Posterior(width, components, latent, variance)
+        self.prior = Prior(components, latent, shared_bias, variance)
         make = partial(DECODERS[decoder], upsampling=upsampling) if decoder == "deconv" else DECODERS[decoder]
         self.decoder = make(components, latent, picture, decoder_widths)
         self.register_buffer("active", torch.tensor(1))

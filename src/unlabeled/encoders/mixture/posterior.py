@@ -1,5 +1,7 @@
 """q(y | x) and q(z | x, y): the heads of all components as stacked tensors."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
@@ -7,14 +9,16 @@ from torch.nn.functional import linear, softplus
 from unlabeled.encoders.images.dense import cut_normal
 from unlabeled.objectives.mixture_elbo import wide
 
+VarianceName = Literal["softplus", "exp", "deviation"]
 LEAST = 1e-6
 """Of a variance: softplus underflows to 0 in float32 below -100."""
 
 
-def variance_of(raw: Tensor) -> Tensor:
-    """softplus(s), the VARIANCE (and not the deviation), at least `LEAST`."""
+def variance_of(raw: Tensor, variance: VarianceName = "softplus") -> Tensor:
+    """The VARIANCE (and not the deviation), at least `LEAST`: softplus(s), exp(s) or softplus(s)^2."""
     (raw,) = wide(raw)
-    return softplus(raw).clamp_min(LEAST)
+    found = raw.exp() if variance == "exp" else softplus(raw)
+    return (found.square() if variance == "deviation" else found).clamp_min(LEAST)
 
 
 class Posterior(nn.Module):
@@ -29,11 +33,12 @@ class Posterior(nn.Module):
         width: E, of h.
         components: N.
         latent: D.
+        variance: what s is made a variance by: softplus (as published), exp, or deviation, whose square it is.
     """
 
-    def __init__(self, width: int, components: int, latent: int) -> None:
+    def __init__(self, width: int, components: int, latent: int, variance: VarianceName = "softplus") -> None:
         super().__init__()
-        self.latent = latent
+        self.latent, self.variance = latent, variance
         self.cluster_weight = nn.Parameter(cut_normal(torch.empty(components, width), width))
         self.cluster_bias = nn.Parameter(torch.zeros(components))
         self.weight = nn.Parameter(cut_normal(torch.empty(components, 2 * latent, width), width))
@@ -47,7 +52,7 @@ class Posterior(nn.Module):
         """h (B, E) to the mean and the variance of every active component, (B, K, D) each, in one product."""
         weight = self.weight[:active].flatten(0, 1)  # (K 2D, E)
         both = linear(hidden, weight, self.bias[:active].flatten()).reshape(-1, active, 2, self.latent)
-        return both[:, :, 0], variance_of(both[:, :, 1])
+        return both[:, :, 0], variance_of(both[:, :, 1], self.variance)
 
     @torch.no_grad()
     def copy(self, source: int, target: int) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from unlabeled.encoders.images.dense import cut_normal
-from unlabeled.encoders.mixture.posterior import variance_of
+from unlabeled.encoders.mixture.posterior import VarianceName, variance_of
 
 
 class Prior(nn.Module):
@@ -17,10 +17,14 @@ class Prior(nn.Module):
         components: N.
         latent: D.
         shared_bias: whether there is b and c.
+        variance: as of `Posterior`.
     """
 
-    def __init__(self, components: int, latent: int, shared_bias: bool = True) -> None:
+    def __init__(
+        self, components: int, latent: int, shared_bias: bool = True, variance: VarianceName = "softplus"
+    ) -> None:
         super().__init__()
+        self.variance = variance
         self.mean = nn.Parameter(cut_normal(torch.empty(components, latent), components))
         self.raw = nn.Parameter(cut_normal(torch.empty(components, latent), components))
         self.mean_bias = nn.Parameter(torch.zeros(latent)) if shared_bias else None
@@ -31,7 +35,7 @@ class Prior(nn.Module):
         mean, raw = self.mean[:active], self.raw[:active]
         if self.mean_bias is not None and self.raw_bias is not None:
             mean, raw = mean + self.mean_bias, raw + self.raw_bias
-        return mean, variance_of(raw)
+        return mean, variance_of(raw, self.variance)
 
     @torch.no_grad()
     def copy(self, source: int, target: int) -> None:
