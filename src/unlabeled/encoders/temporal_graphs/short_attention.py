@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unlabeled.encoders.temporal_graphs.pointwise import kept
+
 BLOCK = 256
 """Nodes whose attention is formed at once, so that it stays in the processor's cache."""
 
@@ -79,10 +81,8 @@ def short_attention(
     """
     open_ = mask[..., None, None] if mask.ndim == 2 else mask.permute(2, 3, 1, 0)  # (S, T, 1, N or 1)
     bias = torch.zeros(open_.shape, dtype=query.dtype, device=query.device).masked_fill(~open_, -torch.inf)
-    kept = None
-    if rate:
-        shape = len(query), len(key), query.shape[1], query.shape[3]
-        kept = (torch.rand(shape, dtype=query.dtype, device=query.device) >= rate) / (1 - rate)
+    shape = len(query), len(key), query.shape[1], query.shape[3]
+    shares_kept = kept(shape, rate, query) if rate else None
     bias = bias.expand(*bias.shape[:3], query.shape[3])
-    out: Tensor = _ShortAttention.apply(scale * query, key, value, bias, kept)
+    out: Tensor = _ShortAttention.apply(scale * query, key, value, bias, shares_kept)
     return out

@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, elu
 
 from unlabeled.encoders.temporal_graphs.graph import Part
 from unlabeled.encoders.temporal_graphs.link_attention import link_attention
+from unlabeled.encoders.temporal_graphs.pointwise import elu, kept
 
 
 class StructuralAttention(nn.Module):
@@ -52,19 +52,21 @@ class StructuralAttention(nn.Module):
         query_logit = (value * self.to_query).sum(2) + self.query_bias
         key_logit = (value * self.to_key).sum(2) + self.key_bias
         drops = self.training and self.rate > 0
-        kept = dropout(value.new_ones(self.heads, len(part.query)), self.rate) if drops else None
+        shares_kept = kept((self.heads, len(part.query)), self.rate, value) if drops else None
         shared = rows is None and not drops
         if rows is None:
             query_logit = query_logit[part.node]
             if drops:  # each snapshot drops its own
                 value, key_logit = value[part.node], key_logit[part.node]
         if drops:
-            value = dropout(value, self.rate)
+            value = value * kept(value.shape, self.rate, value)
         links = part.node_links if shared else part.links
-        out = link_attention(value, part.asked(query_logit), key_logit, part.weight, links, kept).flatten(1)  # (P, F)
+        out = link_attention(value, part.asked(query_logit), key_logit, part.weight, links, shares_kept).flatten(
+            1
+        )  # (P, F)
         if self.skip is not None:
             out = out + part.asked(self.skip(rows) if rows is not None else self._skipped(part))
-        return elu(out, inplace=True)
+        return elu(out)
 
     def _skipped(self, part: Part) -> Tensor:
         """W_r of one-hot rows, (R', F)."""
