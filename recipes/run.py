@@ -6,7 +6,8 @@
 A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` and the evaluations under
 `evaluate`, each the arguments of an evaluation, which is the key's unless `evaluation` says another.
 `${UNLABELED_DATA}` stands for the folder of data sets that the environment variable of that name gives; a
-recipe whose data is absent says so and exits with 2. A finished run is one row: results/RECIPE-seedN.json.
+recipe whose data is absent says so and exits with 2. `${SEED}` is the seed, for evaluations that train from scratch:
+nothing else of theirs follows it, since what others evaluate was trained by it. A finished run is one row: results/RECIPE-seedN.json.
 A row that is there is not made again.
 
 A recipe with a `make` has the script of that name beside it make its data: `make(data, scratch)`.
@@ -73,7 +74,7 @@ def opened(asked: argparse.Namespace) -> dict[str, Any]:
     if "${UNLABELED_DATA}" in json.dumps(recipe) and not Path(data or "nowhere").is_dir():
         print("this recipe needs the data sets: set UNLABELED_DATA to their folder.", file=sys.stderr)
         sys.exit(2)
-    recipe = filled(recipe, {"UNLABELED_DATA": data})
+    recipe = filled(recipe, {"UNLABELED_DATA": data, "SEED": asked.seed})
     if "make" in recipe:
         scratch = asked.runs / "data" / recipe["make"]
         import_module(recipe["make"]).make(Path(data), scratch)

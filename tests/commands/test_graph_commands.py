@@ -76,6 +76,11 @@ def test_graph_classification_trained_on_labels(run: Path, capfd: Any) -> None:
     code, some = call(capfd, *asked, "--training", "scratch", "--folds", 3)
     assert code == 0 and some["folds"] == fair["folds"][:3] and some["split"] == "3 of ten folds, fair"
     assert 0 <= some["details"]["held_out"] <= 1 and len(some["baseline_details"]["raw_input"]["folds"]) == 3
+    kept = set((run / "evaluations" / "graph-classification").iterdir())
+    code, other = call(capfd, *asked, "--training", "scratch", "--seed", 1, "--folds", 3)
+    made = set((run / "evaluations" / "graph-classification").iterdir()) - kept
+    assert code == 0 and other["seed"] == 1 and len(made) == 3
+    assert other["baselines"] == some["baselines"], "the folds are not the same"
     assert "at most 10" in refused(capfd, *asked, "--folds", 11)
     assert "at least 2" in refused(capfd, *asked, "--folds", 1)
 

@@ -1,5 +1,6 @@
 """Ten-fold protocols: what may be seen by whom, and the numbers themselves against a second computation."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -175,7 +176,7 @@ def test_fair_and_published_on_what_can_and_cannot_be_learnt(tmp_path: Path) -> 
     told = fair(world(tmp_path / "told"), folds, how, [0.05], 1)
     assert told.value > 0.9 and len(told.folds) == 10 and told.details["repeats"] == 1
     noise = world(tmp_path / "noise", told=False)
-    as_published = published(noise, how, 10)
+    as_published = published(noise, published_folds(120, 0), how)
     assert as_published.value >= as_published.details["last_epoch"]
     assert len(as_published.folds) == 10
     chosen = fair(world(tmp_path / "rates"), folds, how, [1e-7, 0.05], 1)
@@ -196,6 +197,15 @@ def test_finished_trainings_are_taken_up_again(tmp_path: Path) -> None:
     made: list[int] = []
     again = fair(Labelled(**(vars(what) | {"fresh": never})), folds, how, [1e-3], 1)
     assert again == first and len(made) == 1
+
+
+def test_another_seed_trains_other_networks_in_the_same_folds(tmp_path: Path) -> None:
+    folds, how = fair_folds(LABELS, 0, None, NAMES), Training(epochs=2)
+    ours = world(tmp_path)
+    for each in (ours, Labelled(**(vars(ours) | {"seed": 1}))):
+        each.curves(folds[0].train, [folds[0].validation], how, 0, "a fold")
+    first, second = (json.loads(file.read_text(encoding="utf-8")) for file in tmp_path.glob("*.json"))
+    assert first != second
 
 
 def test_numbers_outside_their_range_are_refused() -> None:

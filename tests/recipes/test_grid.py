@@ -1,5 +1,6 @@
 """Recipes that list runs: their cells, their rows, and what is shown of them."""
 
+import argparse
 import inspect
 import json
 import re
@@ -194,6 +195,17 @@ def test_a_run_that_was_stopped_gives_no_row(finished: Path, monkeypatch: pytest
     call(finished, "--seed", "5", "--share", "0", "4", "--keep")
     assert (finished / "results" / "small" / "noise-noise-seed5.json").exists()
     assert (finished / "runs" / "small" / "noise-noise-seed5" / "encoder.safetensors").exists()
+
+
+def test_trainings_from_scratch_follow_the_seed_of_the_recipe(tmp_path: Path) -> None:
+    """Nothing else of theirs does: their network is not the run's."""
+    for path in RECIPES.glob("*.yaml"):
+        for options in yaml.safe_load(path.read_text(encoding="utf-8"))["evaluate"].values():
+            assert (options or {}).get("training") != "scratch" or options["seed"] == "${SEED}", path.stem
+    path = tmp_path / "scratch.yaml"
+    path.write_text(yaml.safe_dump({"pretrain": {}, "evaluate": {"knn": {"seed": "${SEED}"}}}), encoding="utf-8")
+    asked = argparse.Namespace(recipe=path, data=None, test=None, runs=tmp_path, seed=4)
+    assert run.opened(asked)["evaluate"] == {"knn": {"seed": 4}}
 
 
 def test_one_evaluation_may_be_asked_twice(finished: Path) -> None:

@@ -50,6 +50,7 @@ def graph_classification(
     learning_rate: tuple[float, ...] = (1e-3,),
     repeats: int = 3,
     folds: int = 10,
+    fold_seed: int = 0,
     seed: int = 0,
 ) -> GraphsEvaluated:
     """Classify whole graphs in ten folds, from frozen representations or trained on their labels.
@@ -77,7 +78,9 @@ def graph_classification(
         learning_rate: of Adam; of several, each fold's validation part chooses.
         repeats: trainings of each fold from different weights under the fair protocol, whose accuracies are averaged.
         folds: how many of the ten are run, 2 to 10; fewer for a first look.
-        seed: of the folds and of everything drawn in training.
+        fold_seed: of the folds where the data brings none, and of their validation parts: trainings of several seeds
+            share their folds.
+        seed: of everything drawn in training.
 
     Raises:
         UserError: a run of other data than graphs, no labels, too few graphs, or numbers outside their range.
@@ -87,10 +90,11 @@ def graph_classification(
     from unlabeled.errors import UserError, in_range
     from unlabeled.evaluation import graph_classification as protocols
     from unlabeled.evaluation.fold_training import Training
+    from unlabeled.evaluation.folds import published_folds
     from unlabeled.evaluation.sanity import sanity
     from unlabeled.run import Run
 
-    in_range(seed=(seed, 0), repeats=(repeats, 1), folds=(folds, 2))
+    in_range(seed=(seed, 0), fold_seed=(fold_seed, 0), repeats=(repeats, 1), folds=(folds, 2))
     if folds > 10:
         raise UserError(f"--folds takes at most 10, got {folds}.")
     if training == "frozen" and protocol == "published":
@@ -106,7 +110,7 @@ def graph_classification(
         raise UserError(f"{folder.path} is a run of {kind}, and graph-classification is of graphs; use linear or knn.")
     checkpoint = folder.checkpoint()
     met = checkpoint is not None and checkpoint.data == samples.fingerprint()
-    samples, parts = _folds(samples, seed)
+    samples, parts = _folds(samples, fold_seed)
     parts = parts[:folds]
     features = _features(trained, random, samples)
     if training != "frozen":
@@ -115,7 +119,7 @@ def graph_classification(
         ours = (
             protocols.fair(what, parts, ways[0], learning_rate, repeats)
             if protocol == "fair"
-            else protocols.published(what, ways[0], folds)
+            else protocols.published(what, published_folds(len(samples), fold_seed)[:folds], ways[0])
         )
     else:
         ours = protocols.frozen(features["trained"], samples.labels, parts, classifier)

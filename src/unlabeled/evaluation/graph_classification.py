@@ -11,7 +11,7 @@ from scipy.stats import t
 from unlabeled.evaluation.features import key_of
 from unlabeled.evaluation.fold_classifiers import ClassifierName, fold_accuracy
 from unlabeled.evaluation.fold_training import Curves, Fresh, Training, train
-from unlabeled.evaluation.folds import FOLDS, Fold, hold_out, published_folds
+from unlabeled.evaluation.folds import FOLDS, Fold, hold_out
 from unlabeled.evaluation.kept_numbers import kept_numbers
 from unlabeled.training.loader import Samples, Views
 
@@ -59,7 +59,7 @@ class Labelled:
         fresh: start number to a network.
         key: changes with the samples, their labels and where networks start from.
         folder: where finished numbers are kept, so that a call that was stopped goes on.
-        seed: of everything drawn.
+        seed: of everything drawn in training.
     """
 
     samples: Samples
@@ -73,7 +73,8 @@ class Labelled:
 
     def curves(self, learnt: np.ndarray, watched: Sequence[np.ndarray], how: Training, draw: int, what: str) -> Curves:
         """Train one network, or take the curves that an earlier call has kept."""
-        asked = (self.key, repr(how), learnt.tobytes().hex(), *(part.tobytes().hex() for part in watched), str(draw))
+        parts = (part.tobytes().hex() for part in (learnt, *watched))
+        asked = (self.key, repr(how), *parts, str(self.seed), str(draw))
 
         def make() -> list[list[float]]:
             found = train(
@@ -126,15 +127,20 @@ def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: S
     return folded(accuracies, epochs=float(np.mean(epochs)), **details)
 
 
-def published(what: Labelled, how: Training, folds: int) -> Folded:
+def published(what: Labelled, folds: Sequence[tuple[np.ndarray, np.ndarray]], how: Training) -> Folded:
     """The protocol of DiffPool's official code: the best epoch of the mean validation curve, reported on those folds.
 
     There is no test part: the epoch is chosen on the very numbers that are reported, so that they are too high; the
-    mean of the last epoch stands in the details. Of the ten folds the first `folds` are run.
+    mean of the last epoch stands in the details.
+
+    Args:
+        what: is trained on.
+        folds: places to learn from and to validate on, of all that are run.
+        how: settings.
     """
     whole = replace(how, patience=None)
     curves = []
-    for number, (learnt, validated) in enumerate(published_folds(len(what.labels), what.seed)[:folds]):
+    for number, (learnt, validated) in enumerate(folds):
         said = f"fold {number + 1} of 10, as published"
         curves.append(what.curves(learnt, [validated], whole, number, said).accuracies[:, 0])
     table = np.stack(curves)  # (10, E)
