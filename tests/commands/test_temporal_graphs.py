@@ -201,6 +201,28 @@ def test_six_snapshots_ahead_and_step_by_step(trained: Path, tmp_path: Path) -> 
     assert len(names) == 13  # one snapshot after the other, from the first
 
 
+def test_another_deepwalk_is_trained_anew(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    few, many = (
+        unlabeled.evaluate("link-prediction", tmp_path / "run", steps=4, splits=2, deepwalk_epochs=count)
+        for count in (1, 20)
+    )
+    assert few.value == many.value and few.baselines["deepwalk"] != many.baselines["deepwalk"]
+
+
+def test_six_snapshots_ahead_leave_nothing_to_go_on_from(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They choose an epoch of their own, so that the order of calls would change what the next training makes."""
+    monkeypatch.setattr(module, "FUTURE", 10)  # few steps before it
+    shutil.copytree(trained, tmp_path / "run")
+    ask = {"splits": 2, "deepwalk_epochs": 1, "incremental": True}
+    far: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", task="multi-step", **ask)
+    kept = (tmp_path / "run" / "evaluations" / "link-prediction").rglob("history-*")
+    assert {step["trained_on"] for step in far.steps} == {4}
+    assert sorted(path.name[8:12] for path in kept) == ["0001", "0002", "0003"]
+
+
 def test_a_finished_run_takes_one_more_snapshot(trained: Path, tmp_path: Path) -> None:
     links = trained.parent / "links.csv"
     network = SMALL["network"] | {"incremental": True}

@@ -71,6 +71,7 @@ class _Asked:
 
         told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
         told["incremental"] = self.incremental
+        told["deepwalk_epochs"] = self.deepwalk_epochs
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
         return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "3")
@@ -123,7 +124,7 @@ class _Asked:
         ours = epochs(method, settings, known, name, fabric, self.incremental)
         deepwalk = epochs(method, table, known.aggregate(), name, fabric)
         found, going_on = answers(known, asked, ours, deepwalk, self.select)
-        if self.incremental:
+        if self.incremental and not multi:  # six snapshots ahead choose another epoch, which nothing goes on from
             self._keep(count, going_on.history)
         return found
 
