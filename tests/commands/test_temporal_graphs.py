@@ -78,6 +78,25 @@ def test_attributes_of_nodes_are_what_is_seen(trained: Path, tmp_path: Path) -> 
         assert torch.equal(value, Run(tmp_path / "half").weights()[name]), name
 
 
+def test_attributes_are_found_from_another_folder(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{name},{number}" for number, name in enumerate(southern_women().names)]
+    (tmp_path / "ages.csv").write_text("\n".join(["node,age", *lines]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    flags = SMALL | {"epochs": 1, "window": "20d", "attributes": "ages.csv"}
+    unlabeled.pretrain("dysat", trained.parent / "links.csv", out="run", **flags)
+    monkeypatch.chdir(trained)
+    assert unlabeled.embed(tmp_path / "run", out=tmp_path / "nodes.parquet").width == 16
+
+
+@pytest.mark.parametrize("flag", ["labels", "attributes"])
+def test_a_file_of_nodes_that_is_not_there_is_told(trained: Path, tmp_path: Path, flag: str) -> None:
+    flags = SMALL | {"window": "20d", flag: tmp_path / "absent.csv"}
+    with pytest.raises(UserError, match=rf"the {flag} '.*absent\.csv' are not there"):
+        unlabeled.pretrain("dysat", trained.parent / "links.csv", out=tmp_path / "run", **flags)
+
+
 def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_path: Path) -> None:
     other = (trained.parent / "links.csv").read_text(encoding="utf-8").replace("Theresa", "Teresa")
     (tmp_path / "other.csv").write_text(other, encoding="utf-8")

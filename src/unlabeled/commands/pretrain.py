@@ -267,10 +267,13 @@ def _tell(observed: "Observed") -> None:
 
 
 def _paths(method: str) -> set[str]:
-    """The method's own arguments that are paths, which are kept so that they mean the same from any folder."""
-    from unlabeled.methods import find
+    """The arguments of a method and its data that are paths, kept so that they mean the same from any folder."""
+    from unlabeled.methods import find, looks_at
+    from unlabeled.modalities import MODALITIES
 
     hints = get_type_hints(find(method).__init__)  # type: ignore[misc]
+    for name in looks_at(find(method)):
+        hints |= get_type_hints(MODALITIES[name].open)
     return {name for name, hint in hints.items() if PathLike in {get_origin(each) or each for each in get_args(hint)}}
 
 

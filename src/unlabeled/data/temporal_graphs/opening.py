@@ -31,7 +31,7 @@ def open_snapshots(
     skip_last: str = "0",
     outside: Literal["drop", "merge"] = "drop",
     held_out: int = 1,
-    attributes: str | None = None,
+    attributes: str | os.PathLike[str] | None = None,
 ) -> Snapshots:
     """Snapshots of a table of timed links.
 
@@ -117,11 +117,7 @@ def labelled(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
     Raises:
         UserError: no such file, a column is missing, or no node is there.
     """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        rows = []
+    rows = _rows(path, "labels")
     if not rows or not {"node", "label"} <= rows[0].keys():
         raise UserError(f"the labels {os.fspath(path)!r} are no CSV file with the columns node,label; give one.")
     named = {row["node"]: row["label"] for row in rows if row["node"] in snapshots.number and row["label"]}
@@ -139,11 +135,7 @@ def described(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
         UserError: no such file, no column node, nothing beside it, no node is there, or a cell is no finite number.
     """
     shown = repr(os.fspath(path))
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        rows = []
+    rows = _rows(path, "attributes")
     if not rows or "node" not in rows[0] or len(rows[0]) < 2:
         raise UserError(f"the attributes {shown} are no CSV file with the column node and others; give one.")
     names = [name for name in rows[0] if name != "node"]
@@ -164,6 +156,21 @@ def described(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
     if not met:
         raise UserError(f"no node of {shown} is a node of {snapshots.place}; check its column node.")
     return replace(snapshots, attributes=values)
+
+
+def _rows(path: str | os.PathLike[str], what: str) -> list[dict[str, str]]:
+    """The rows of a CSV file, none where it is of another kind.
+
+    Raises:
+        UserError: no such file.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"the {what} {os.fspath(path)!r} are not there; give a CSV file with the column node.")
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
 
 
 def southern_women() -> Snapshots:
