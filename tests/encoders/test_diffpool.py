@@ -304,6 +304,41 @@ def test_half_precision_keeps_sums_over_nodes_exact() -> None:
     assert found.sum().item() == graph.edges.shape[1]
 
 
+@pytest.mark.parametrize("link_loss", ["frobenius", "bce"])
+def test_half_precision_keeps_losses_and_coarse_pools_exact(link_loss: str) -> None:
+    """Trap 13: log(1 - p + 1e-7) is lost in bfloat16, and what the second pool sums would be rounded."""
+    built, batch = network(pools=2, link_loss=link_loss).float(), joined(GRAPHS)
+    s = (30 * assigned(GRAPHS)[0]).softmax(1).float()  # sharp, as after some training
+    sharp, expected = s.clone().requires_grad_(), s.clone().requires_grad_()
+    losses.cross_entropy(expected, batch.edges, batch.segments(), "as-is").sum().backward()
+    coarse = torch.softmax(torch.randn(6, 4, 3), -1)
+    weights, rows = 100 + torch.rand(6, 4, 4), torch.randn(24, 5)
+    x, links = built._pool_clusters(coarse, torch.zeros(6, 4), rows, DenseLinks(weights))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses.cross_entropy(sharp, batch.edges, batch.segments(), "as-is").sum().backward()
+        halved, rounded = built._pool_clusters(coarse, torch.zeros(6, 4), rows, DenseLinks(weights))
+        neighbours = DenseLinks(weights).sum(rows)
+    torch.testing.assert_close(sharp.grad, expected.grad, rtol=0, atol=0)
+    torch.testing.assert_close(halved, x, rtol=0, atol=0)
+    torch.testing.assert_close(rounded.weights, links.weights, rtol=0, atol=0)
+    torch.testing.assert_close(neighbours, DenseLinks(weights).sum(rows), rtol=0, atol=0)
+    one, other = built._penalties[-2:]
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("scale", [5, 15, 40, 1000])
+def test_sharp_assignments_have_small_gradients_in_the_logits(scale: float) -> None:
+    """The slope in S is 1e7 where nodes without a link share a cluster for certain; softmax leaves a few of it."""
+    graph = drawn(20)
+    drawn_logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)).double()
+    batch, logits = joined([graph]), (scale * drawn_logits).requires_grad_()
+    rounded = logits.detach().float().requires_grad_()
+    for each in (logits, rounded):
+        loss = losses.cross_entropy(each.log_softmax(1).exp(), batch.edges, batch.segments(), "as-is")
+        (loss.sum() / graph.nodes).backward()  # a pair's share is at most about 1 from either end
+    assert logits.grad.abs().max() < 2 and (rounded.grad - logits.grad).abs().max() < 0.5
+
+
 def test_a_graph_of_thousands_of_nodes_passes_whole_in_little_memory() -> None:
     """Nothing of n x n numbers: 5,748 nodes squared would be 132 MB in float32 alone."""
     rng = np.random.default_rng(0)

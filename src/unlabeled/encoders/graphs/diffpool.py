@@ -15,7 +15,7 @@ from unlabeled.encoders.graphs.layers import Block, Layers
 from unlabeled.encoders.graphs.links import DenseLinks, Links, SparseLinks
 from unlabeled.encoders.graphs.penalties import DEFAULTS, Penalties
 from unlabeled.encoders.graphs.readouts import READOUTS, ReadoutName, segment_sum
-from unlabeled.encoders.graphs.segments import exact, gathered
+from unlabeled.encoders.graphs.segments import exact, gathered, unrounded
 from unlabeled.metrics.assignments import effective_clusters, row_entropy
 
 
@@ -146,16 +146,17 @@ class DiffPool(nn.Module):
     def _pool_clusters(
         self, assignment: Tensor, uncertain: Tensor, rows: Tensor, links: DenseLinks
     ) -> tuple[Tensor, DenseLinks]:
-        """The same of a coarse level, whose links are dense."""
-        across = assignment.transpose(1, 2)
-        x = (across @ rows.view(*assignment.shape[:2], -1)).flatten(0, 1)
-        weights = across @ (links.weights @ assignment)
-        if self.training:
-            losses = {"frobenius": penalties.dense_frobenius, "bce": penalties.dense_cross_entropy}
-            zero = weights.new_zeros(len(weights))
-            link = self.losses.link
-            lost = losses[link](assignment, links.weights) if link in losses else zero
-            self._penalise(lost, torch.full_like(zero, assignment.shape[1]), uncertain.mean(1))
+        """The same of a coarse level, whose links are dense: what is summed over nodes stays in float32 at least."""
+        with unrounded(rows.device):
+            across = assignment.transpose(1, 2)
+            x = (across @ exact(rows).view(*assignment.shape[:2], -1)).flatten(0, 1)
+            weights = across @ (links.weights @ assignment)
+            if self.training:
+                losses = {"frobenius": penalties.dense_frobenius, "bce": penalties.dense_cross_entropy}
+                zero = weights.new_zeros(len(weights))
+                link = self.losses.link
+                lost = losses[link](assignment, links.weights) if link in losses else zero
+                self._penalise(lost, torch.full_like(zero, assignment.shape[1]), uncertain.mean(1))
         return x, DenseLinks(weights)
 
     def _penalise(self, lost: Tensor, counts: Tensor, uncertain: Tensor) -> None:

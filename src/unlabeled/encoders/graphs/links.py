@@ -89,7 +89,9 @@ class DenseLinks:
         return self._product(self._means, x)
 
     def _product(self, matrix: Tensor, x: Tensor) -> Tensor:
-        return (matrix @ x.view(*matrix.shape[:2], -1)).view(x.shape)
+        with unrounded(x.device):  # as between nodes
+            found = matrix @ x.to(matrix.dtype).view(*matrix.shape[:2], -1)
+        return found.view(x.shape).to(x.dtype)
 
 
 Links = SparseLinks | DenseLinks

@@ -13,6 +13,7 @@ from torch import Tensor
 from unlabeled.data.graphs.batch import Segments
 from unlabeled.encoders.graphs.links import SparseLinks
 from unlabeled.encoders.graphs.readouts import segment_sum
+from unlabeled.encoders.graphs.segments import exact, unrounded
 
 LinkLossName = Literal["frobenius", "bce", "none"]
 LinkNorm = Literal["n2", "none"]
@@ -128,6 +129,9 @@ def cross_entropy(assignment: Tensor, edges: Tensor, of: Segments, diagonal: Lin
     """Binary cross-entropy between min(S S^T, 1) and A, summed over all pairs of nodes of each graph.
 
     Of non-links log(1 - p) does not factor, so that all pairs are looked at, but a block at a time: memory is O(n C).
+    In float32 at least, for 1e-7 beside 1 is nothing in half precision. The slope in S of two nodes that share one
+    cluster for certain and are not linked (with the diagonal as it is, every node and itself) is 1e7, which no clamping
+    of p at 1 takes away, for just below 1 it is as steep; softmax leaves about 1 of it in the logits.
 
     Args:
         assignment: S, (n, C).
@@ -138,8 +142,9 @@ def cross_entropy(assignment: Tensor, edges: Tensor, of: Segments, diagonal: Lin
     Returns:
         (B,).
     """
-    found: Tensor = _CrossEntropy.apply(assignment, edges, of.ends, diagonal)
-    return found
+    with unrounded(assignment.device):
+        found: Tensor = _CrossEntropy.apply(exact(assignment), edges, of.ends, diagonal)
+        return found
 
 
 def dense_frobenius(assignment: Tensor, weights: Tensor) -> Tensor:
