@@ -45,7 +45,8 @@ def study(stem: str, recipe: dict[str, Any], results: Path) -> str:
     if len(grid) == 2:
         parts += [part for protocol in protocols for part in (_said(protocol, done), _matrix(grid, rows, protocol))]
     else:
-        parts += [_said(protocol, done) for protocol in protocols] + [_list(grid, rows, protocols)]
+        parts += [_said(protocols[0], done) if len(protocols) == 1 else _tested(protocols, done)]
+        parts += [_list(grid, rows, protocols)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -129,7 +130,7 @@ def _stream(rows: dict[tuple[str, ...], list[Row]]) -> dict[str, list[str]]:
 
 
 def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocols: list[str]) -> str:
-    """A row a cell: its values, every protocol, and the last step's figures."""
+    """A row a cell: its values, every protocol, and the last step's figures; of several protocols the baselines too."""
     logged = [name for name in FIGURES if any(name in row["last_step"] for found in rows.values() for row in found)]
     stream = _stream(rows)
     names = [*grid, *protocols, *stream, *(FIGURES[name][0] for name in logged)]
@@ -140,6 +141,12 @@ def _list(grid: dict[str, Any], rows: dict[tuple[str, ...], list[Row]], protocol
             values = [FIGURES[name][1] * row["last_step"][name] for row in found if name in row["last_step"]]
             shown.append(f"{statistics.mean(values):.1f}" if values else "–")
         lines.append(f"| {' | '.join([*cell, *shown])} |")
+    if len(protocols) > 1:
+        levels = [_levels(protocol, [row for found in rows.values() for row in found]) for protocol in protocols]
+        for name in dict.fromkeys(name for each in levels for name in each):
+            shown = ["–"] * (len(grid) - 1) + [each.get(name, "–") for each in levels]
+            shown += ["–"] * (len(names) - len(grid) - len(protocols))
+            lines.append(f"| {' | '.join([f'*{name}*', *shown])} |")
     return "\n".join(lines)
 
 
@@ -154,11 +161,28 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.1f}{spread}"
 
 
-def _said(protocol: str, done: list[Row]) -> str:
-    """The protocol, and what it gives the baselines: from the least to the most over the cells where they differ."""
+def _levels(protocol: str, done: list[Row]) -> dict[str, str]:
+    """What a protocol gives the baselines, by name: from the least to the most over the cells where they differ."""
     found = [row["evaluate"][protocol] for row in done if protocol in row["evaluate"]]
-    levels = []
+    levels = {}
     for name in found[0]["baselines"]:
         values = sorted(f"{100 * each['baselines'][name]:4.1f}" for each in found)
-        levels.append(f"{name.replace('_', ' ')} {' to '.join(dict.fromkeys((values[0].strip(), values[-1].strip())))}")
-    return f"**{protocol}** on {found[0]['n_test']:,} test samples; {', '.join(levels)}:"
+        levels[name.replace("_", " ")] = " to ".join(dict.fromkeys((values[0].strip(), values[-1].strip())))
+    return levels
+
+
+def _size(protocol: str, done: list[Row]) -> str:
+    """How many samples a protocol tests on."""
+    return f"{next(row['evaluate'][protocol]['n_test'] for row in done if protocol in row['evaluate']):,}"
+
+
+def _said(protocol: str, done: list[Row]) -> str:
+    """The protocol, and its baselines."""
+    levels = ", ".join(f"{name} {level}" for name, level in _levels(protocol, done).items())
+    return f"**{protocol}** on {_size(protocol, done)} test samples; {levels}:"
+
+
+def _tested(protocols: list[str], done: list[Row]) -> str:
+    """How many test samples each of several protocols has, in a sentence."""
+    sizes = [f"**{protocol}** {_size(protocol, done)}" for protocol in protocols]
+    return f"Test samples: {', '.join(sizes)}. Below the cells are the baselines of each."

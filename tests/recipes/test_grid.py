@@ -152,6 +152,24 @@ def test_a_study_in_progress_shows_its_gaps(finished: Path) -> None:
     assert study("nothing", SMALL, finished / "results") == ""
 
 
+def test_several_protocols_share_a_table_with_their_baselines(tmp_path: Path) -> None:
+    recipe = {"about": "Two", "grid": {"width": [8]}, "pretrain": {}, "evaluate": {}}
+    (tmp_path / "two").mkdir()
+    for seed, random in enumerate((0.25, 0.5)):
+        judged = {"knn": {"value": 0.75, "n_test": 8, "baselines": {"random_encoder": random}}}
+        judged["linear"] = {"value": 0.5, "n_test": 4, "baselines": {"raw_input": 0.125}}
+        row = {
+            "cell": {"width": "8"}, "seed": seed, "evaluate": judged, "last_step": {},
+            "pretrain": {"seconds": 60.0, "steps": 5, "samples": 9}, "environment": {"threads": 1, "devices": ["cpu"]},
+        }  # fmt: skip
+        (tmp_path / "two" / f"8-seed{seed}.json").write_text(json.dumps(row), encoding="utf-8")
+    paragraphs = study("two", recipe, tmp_path).strip().split("\n\n")
+    assert paragraphs[3].startswith("Test samples: **knn** 8, **linear** 4.") and len(paragraphs) == 5
+    assert paragraphs[4].splitlines()[2:] == [
+        "| 8 | 75.0 ± 0.0 | 50.0 ± 0.0 |", "| *random encoder* | 25.0 to 50.0 | – |", "| *raw input* | – | 12.5 |",
+    ]  # fmt: skip
+
+
 def test_one_axis_is_a_list(finished: Path) -> None:
     row = json.loads((finished / "results" / "small" / "noise-sobel-seed0.json").read_text(encoding="utf-8"))
     (finished / "results" / "line").mkdir()
