@@ -204,6 +204,11 @@ def test_links_are_predicted_and_finished_steps_kept(
     longer: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask, past=True)
     assert made == [10, 11] and longer.past and longer.baselines.keys() == found.baselines.keys()
     assert longer.baselines["deepwalk"] == found.baselines["deepwalk"]  # a table has no past
+    for kind in ("l1", "sigmoid"):
+        other: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask, features=kind)
+        assert made == [10, 11] and other.baselines.keys() == found.baselines.keys() and other.value != found.value
+    with pytest.raises(UserError, match="sigmoid has none"):
+        unlabeled.evaluate("link-prediction", tmp_path / "run", **ask, features="sigmoid", past=True)
     page = Path(unlabeled.report(tmp_path / "run").report).read_text(encoding="utf-8")
     assert "macro auc" in page and "degree product" in page
 

@@ -133,9 +133,11 @@ def test_what_the_classifier_sees_of_a_pair() -> None:
     simple = np.array([[0.0, 2.0], [1.0, 0.5]])
     product = rows[pairs[:, 0]] * rows[pairs[:, 1]]
     dot = [[rows[0] @ rows[3]], [rows[5] @ rows[5]]]
-    for kind, expected in {"product": [], "dot": [dot], "scores": [dot, np.log(1 + simple)]}.items():
+    seen = {"product": [product], "dot": [product, dot], "scores": [product, dot, np.log(1 + simple)]}
+    seen |= {"l1": [[[abs(rows[a, k] - rows[b, k]) for k in range(4)] for a, b in pairs]], "sigmoid": [dot]}
+    for kind, expected in seen.items():
         found = pair_features(kind, rows, pairs, simple)  # type: ignore[arg-type]
-        np.testing.assert_allclose(found, np.concatenate([product, *expected], 1))
+        np.testing.assert_allclose(found, np.concatenate(expected, 1))
 
 
 def test_simple_scores_are_those_of_networkx() -> None:
@@ -222,6 +224,12 @@ def test_a_step_tells_every_way_to_score_the_same_pairs() -> None:
         trained, random = (figures([answer], way + kind).macro_auc for way in ("trained", "random_encoder"))
         assert trained > 0.8 > random and answer.epoch["trained" + kind] == 1
         assert 0 <= answer.validation["trained" + kind] <= 1
+    l1, sigmoid = (figures([answer], f"trained+{kind}").macro_auc for kind in ("l1", "sigmoid"))
+    assert l1 > 0.6 and sigmoid > 0.8 and "trained+sigmoid+past" not in answer.scores
+    rows, pairs = told[1].recent[-1], question.now.examples.pairs[split.test]
+    logits = np.array([rows[a] @ rows[b] for a, b in pairs])
+    expected = roc_auc_score(question.linked[split.test], 1 / (1 + np.exp(-logits)))
+    assert roc_auc_score(answer.linked[0], answer.scores["trained+sigmoid"][0]) == pytest.approx(expected)
     features = products(told[1].embeddings, question.now.examples.pairs)
     assert (features[3] == told[1].embeddings[question.now.examples.pairs[3, 0]]
             * told[1].embeddings[question.now.examples.pairs[3, 1]]).all()  # fmt: skip

@@ -74,7 +74,7 @@ class _Asked:
         told["deepwalk_epochs"] = self.deepwalk_epochs
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
-        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "3")
+        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "4")
 
     @property
     def place(self) -> "Path":
@@ -149,7 +149,7 @@ def link_prediction(
     deepwalk_epochs: int = 100,
     incremental: bool = False,
     negatives: Literal["uniform", "historical"] = "uniform",
-    features: Literal["product", "dot", "scores"] = "product",
+    features: Literal["product", "l1", "dot", "scores", "sigmoid"] = "product",
     past: bool = False,
 ) -> LinkPredicted:
     """Predict the links of later snapshots: a fresh model on every prefix of the data, with the run's settings.
@@ -175,7 +175,8 @@ def link_prediction(
         negatives: pairs without a link are any alike (the protocol's), or first of all those that were linked before,
             which a score that only remembers cannot tell from links.
         features: what the regression sees of a pair: the product of its embeddings, entry by entry (the protocol's);
-            its sum, the dot product, beside it; or the simple scores too.
+            l1, their absolute differences; dot, the product's sum beside it; or scores, the simple scores too. With
+            sigmoid there is no regression, and the score of a pair is the sigmoid of its dot product.
         past: let the regression learn from the links of the last three snapshots that are trained on too, each seen
             from the embeddings of the snapshot before; with few links in a snapshot that is most of what there is.
 
@@ -189,6 +190,8 @@ def link_prediction(
     from unlabeled.training.progress import Progress
     from unlabeled.training.settings import Settings
 
+    if past and features == "sigmoid":
+        raise UserError("--past is for the regression to learn from, and --features sigmoid has none; leave one out.")
     in_range(steps=(1 if steps is None else steps, 1), splits=(splits, 1), deepwalk_epochs=(deepwalk_epochs, 1))
     folder = Run.open(run)
     if folder.description()["modality"] != "temporal_graphs":

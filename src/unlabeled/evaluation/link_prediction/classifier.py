@@ -9,10 +9,13 @@ import numpy as np
 from unlabeled.evaluation.link_prediction.examples import Examples, Split
 from unlabeled.metrics.auc import auc
 
-PairFeatures = Literal["product", "dot", "scores"]
+PairFeatures = Literal["product", "l1", "dot", "scores", "sigmoid"]
 
 KINDS: tuple[PairFeatures, ...] = get_args(PairFeatures)
 """All of them: one training serves each."""
+
+FITTED: tuple[PairFeatures, ...] = tuple(kind for kind in KINDS if kind != "sigmoid")
+"""Those that a classifier sees; the other is a score already."""
 
 PAST = 3
 """Earlier snapshots whose links a classifier may learn from too."""
@@ -29,19 +32,42 @@ def products(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return out
 
 
+def distances(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """How far the two ends of each pair are apart, entry by entry, (M, F)."""
+    out: np.ndarray = np.abs(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]])
+    return out
+
+
+def dots(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """The dot product of the two ends of each pair, (M, 1)."""
+    out: np.ndarray = products(embeddings, pairs).sum(1, keepdims=True)
+    return out
+
+
 def pair_features(kind: PairFeatures, embeddings: np.ndarray, pairs: np.ndarray, simple: np.ndarray) -> np.ndarray:
     """What the classifier sees of pairs, (M, ...).
 
     Args:
-        kind: product: the Hadamard product (the protocol's); dot: its sum beside it, which few examples do not have to
-            learn entry by entry; scores: the logarithms of 1 plus the simple scores beside both.
+        kind: product: the Hadamard product (the protocol's); l1: absolute differences (DynamicTriad's); dot: the
+            product's sum beside it, which few examples do not have to learn entry by entry; scores: the logarithms of
+            1 plus the simple scores beside both; sigmoid: no classifier, but the dot product's sigmoid, of which only
+            the order counts: it is the dot product's own, which does not round to 1.
         embeddings: of all nodes, (N, F).
         pairs: int64 (M, 2).
         simple: the simple scores of the pairs, (M, S), at least 0.
     """
-    product = products(embeddings, pairs)
-    beside = [] if kind == "product" else [product.sum(1, keepdims=True)]
-    return np.concatenate([product, *beside, *([np.log1p(simple)] if kind == "scores" else [])], 1)
+    parts = [part(embeddings, pairs) for part in _PARTS[kind]]
+    return np.concatenate([*parts, *([np.log1p(simple)] if kind == "scores" else [])], 1)
+
+
+_PARTS: dict[PairFeatures, tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], ...]] = {
+    "product": (products,),
+    "l1": (distances,),
+    "dot": (products, dots),
+    "scores": (products, dots),
+    "sigmoid": (dots,),
+}
+"""What is made of the embeddings, side by side."""
 
 
 def fitted_scores(
@@ -148,14 +174,31 @@ class Question:
         """The answers."""
         return self.now.examples.linked
 
-    def validate(self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> float:
-        """AUC on the validation examples of a classifier that learns from the first split, and from `more`."""
-        scores = fitted_scores(features, self.linked, self.splits[0].train, self.validation, more)
+    def validate(
+        self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None, fit: bool = True
+    ) -> float:
+        """AUC on the validation examples of a classifier that learns from the first split, and from `more`.
+
+        Without `fit`, of the features themselves, (M, 1).
+        """
+        scores = self._scores(features, self.splits[0].train, self.validation, more, fit)
         return auc_of(scores, self.linked[self.validation])
 
-    def test(self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> list[np.ndarray]:
+    def test(
+        self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None, fit: bool = True
+    ) -> list[np.ndarray]:
         """Scores of each split's test examples."""
-        return [fitted_scores(features, self.linked, split.train, split.test, more) for split in self.splits]
+        return [self._scores(features, split.train, split.test, more, fit) for split in self.splits]
+
+    def _scores(
+        self,
+        features: np.ndarray,
+        train: np.ndarray,
+        places: np.ndarray,
+        more: tuple[np.ndarray, np.ndarray] | None,
+        fit: bool,
+    ) -> np.ndarray:
+        return fitted_scores(features, self.linked, train, places, more) if fit else features[places, 0]
 
     def learnt_before(self, features: Callable[[Asked], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
         """Features and answers of the past, None where there is none."""

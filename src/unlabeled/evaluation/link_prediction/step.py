@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unlabeled import chance
-from unlabeled.evaluation.link_prediction.classifier import KINDS, PAST, Asked, PairFeatures, Question, auc_of
+from unlabeled.evaluation.link_prediction.classifier import FITTED, KINDS, PAST, Asked, PairFeatures, Question, auc_of
 from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.training import Epoch
@@ -126,7 +126,10 @@ def chosen(
             continue
         for (name, kind), each in best.items():
             if select == "validation":
-                found = [question.validate(question.now.features(kind, epoch.recent)) for question in groups[name]]
+                fit = kind in FITTED
+                found = [
+                    question.validate(question.now.features(kind, epoch.recent), fit=fit) for question in groups[name]
+                ]
                 each.offer(float(np.mean(found)), epoch)
             else:
                 each.offer(-epoch.loss if select == "loss" else epoch.number, epoch)
@@ -179,9 +182,9 @@ def _answer(
         best = {"trained": ours[question.name, kind], "random_encoder": untrained}
         best |= {} if table is None else {"deepwalk": table[question.name, kind]}
         for name, epoch in best.items():
-            told.add(way_of(name, kind), question.now.features(kind, epoch.recent))
+            told.add(way_of(name, kind), question.now.features(kind, epoch.recent), fit=kind in FITTED)
             epochs[way_of(name, kind)] = epoch.number
-            if name != "deepwalk":  # a table of all links has no earlier embeddings
+            if name != "deepwalk" and kind in FITTED:  # a table of all links has no earlier embeddings
                 seen = partial(Asked.features, kind=kind, recent=epoch.recent)
                 told.add_past(way_of(name, kind, True), seen)
                 epochs[way_of(name, kind, True)] = epoch.number
@@ -203,10 +206,12 @@ class _Told:
     scores: dict[str, list[np.ndarray]] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
 
-    def add(self, name: str, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> None:
-        """Of one that sees these features of the examples."""
-        self.scores[name] = self.question.test(features, more)
-        self.validation[name] = self.question.validate(features, more)
+    def add(
+        self, name: str, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None, fit: bool = True
+    ) -> None:
+        """Of one that sees these features of the examples, or without `fit` of the features themselves."""
+        self.scores[name] = self.question.test(features, more, fit)
+        self.validation[name] = self.question.validate(features, more, fit)
 
     def add_past(self, name: str, features: Callable[[Asked], np.ndarray]) -> None:
         """Of one that learns from the past too."""
