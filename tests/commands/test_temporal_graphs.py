@@ -16,11 +16,16 @@ from unlabeled.commands import link_prediction as module
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.errors import UserError
 from unlabeled.run import Run
+from unlabeled.training.loop import Loop
 
 SMALL: dict[str, Any] = {
     "epochs": 3, "num_walks": 2, "walk_length": 6, "workers": 0,
     "network": {"structural_widths": (16,), "structural_heads": (4,), "temporal_widths": (16,), "temporal_heads": (4,)},
 }  # fmt: skip
+
+
+class Killed(Exception):
+    """What a kill looks like to the code that is killed."""
 
 
 def table(folder: Path) -> Path:
@@ -247,6 +252,28 @@ def test_six_snapshots_ahead_leave_nothing_to_go_on_from(
     assert sorted(path.name[8:12] for path in kept) == ["0001", "0002", "0003"]
 
 
+def test_incremental_steps_that_were_killed_go_on_to_the_same_figures(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = {"splits": 2, "deepwalk_epochs": 1, "incremental": True}
+    for name in ("whole", "killed"):
+        shutil.copytree(trained, tmp_path / name)
+    whole: Any = unlabeled.evaluate("link-prediction", tmp_path / "whole", **ask)
+    keep = module._Asked._keep
+
+    def killed(self: Any, count: int, history: Any) -> None:
+        keep(self, count, history)
+        if count == 7:  # its history is there, its answers are not
+            raise Killed
+
+    monkeypatch.setattr(module._Asked, "_keep", killed)
+    with pytest.raises(Killed):
+        unlabeled.evaluate("link-prediction", tmp_path / "killed", **ask)
+    monkeypatch.undo()
+    found: Any = unlabeled.evaluate("link-prediction", tmp_path / "killed", **ask)
+    assert (found.value, found.steps, found.baselines) == (whole.value, whole.steps, whole.baselines)
+
+
 def test_a_finished_run_takes_one_more_snapshot(trained: Path, tmp_path: Path) -> None:
     links = trained.parent / "links.csv"
     network = SMALL["network"] | {"incremental": True}
@@ -265,6 +292,33 @@ def test_a_finished_run_takes_one_more_snapshot(trained: Path, tmp_path: Path) -
     ):
         with pytest.raises(UserError, match=r"--held-out 2|give both or none"):
             unlabeled.pretrain("dysat", links, out=tmp_path / "wrong", **options | wrong)
+
+
+def test_a_snapshot_more_is_learnt_to_the_same_bits_after_a_kill(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = trained.parent / "links.csv"
+    network = SMALL["network"] | {"incremental": True}
+    options = SMALL | {"window": "20d", "held_out": 0, "network": network, "history": trained, "epochs": 6}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "whole", **options)
+    step = Loop.step
+
+    def killed(self: Any, *given: Any) -> Any:
+        if self.done == 3:
+            raise Killed
+        return step(self, *given)
+
+    monkeypatch.setattr(Loop, "step", killed)
+    with pytest.raises(Killed):
+        unlabeled.pretrain("dysat", links, out=tmp_path / "killed", checkpoint_seconds=0, **options)
+    monkeypatch.undo()
+    checkpoint = Run(tmp_path / "killed").checkpoint()
+    assert checkpoint is not None and checkpoint.step == 3
+    done = unlabeled.pretrain("dysat", out=tmp_path / "killed", resume=True, workers=0)
+    assert done.steps == 6 and Run(tmp_path / "killed").metrics()[-1]["step"] == 6
+    weights = Run(tmp_path / "killed").weights()
+    for name, value in Run(tmp_path / "whole").weights().items():
+        assert torch.equal(value, weights[name]), name
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tables of timed links: every form, every bad row by its number, windows, snapshots against a plain computation."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,34 @@ def test_snapshots_are_what_one_event_at_a_time_gives(rows: Any, window: int, sk
         assert told == dict(pairs)
         seen |= {name for pair in pairs for name in pair}
         assert set(found.names[: found.nodes[number]]) == seen  # a snapshot's nodes are the first of all
+
+
+ENRON = [18, 23, 24, 50, 66, 79, 98, 110, 117, 125, 131, 135, 137, 138, 141, 143]
+MAILS = [237, 184, 216, 570, 649, 877, 1273, 2164, 2688, 2612, 2601, 2852, 1448, 581, 2125, 1707]
+UCI = [497, 975, 1223, 1501, 1655, 1705, 1722, 1741, 1750, 1774, 1781, 1795, 1809]
+MESSAGES = [4691, 13329, 10639, 13399, 4814, 2817, 523, 1773, 995, 1007, 805, 782, 885]
+
+
+@pytest.mark.parametrize(
+    ("file", "windows", "nodes", "events", "links"),
+    [
+        ("enron/snapshots.csv", {}, ENRON, MAILS, 2347),
+        ("enron/messages.csv", {"window": "60d", "skip_first": "200d", "skip_last": "200d", "outside": "merge"},
+         ENRON, MAILS, 2347),
+        ("uci-messages/CollegeMsg.txt", {"window": "10d", "skip_first": "5d", "skip_last": "60d"},
+         UCI, MESSAGES, 16822),
+    ],
+)  # fmt: skip
+def test_real_tables_are_cut_as_the_official_notebooks_do(
+    file: str, windows: dict[str, str], nodes: list[int], events: list[int], links: int
+) -> None:
+    """Invariant i of DySAT: what its notebooks print, and the sums that its paper has as numbers of links."""
+    path = Path(os.environ.get("UNLABELED_DATA", "nowhere")) / "temporal" / file
+    if not path.is_file():
+        pytest.skip(f"needs {file} of the data sets: set UNLABELED_DATA to their folder")
+    found = open_snapshots(path, held_out=0, **windows)
+    assert found.nodes.tolist() == nodes and len(found.source) == links
+    assert [found.links(t)[2].sum() for t in range(found.count)] == events
 
 
 def test_a_snapshot_column_and_its_starts(tmp_path: Path) -> None:

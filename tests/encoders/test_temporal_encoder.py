@@ -104,6 +104,45 @@ def test_the_sparse_pass_is_the_dense_equation(weight: Any) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)  # link weights are kept in float32
 
 
+def gat_by_hand(layer: StructuralAttention, rows: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    """Graph attention (Velickovic et al. 2018) without bias, a node and a head at a time, before its ELU."""
+    value = (rows @ layer.weight).view(len(rows), layer.heads, -1)
+    out = torch.empty_like(value)
+    for node in range(len(rows)):
+        near = value[key[query == node]]
+        for head in range(layer.heads):
+            logits = value[node, head] @ layer.to_query[head] + near[:, head] @ layer.to_key[head]
+            out[node, head] = leaky_relu(logits, 0.2).softmax(0) @ near[:, head]
+    return out.flatten(1)
+
+
+def gat_of_pytorch_geometric(layer: StructuralAttention, rows: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    """The same by its `GATConv`, whose links run from the node that is attended to."""
+    network = pytest.importorskip("torch_geometric.nn")
+    conv = network.GATConv(
+        layer.weight.shape[0], layer.to_key.shape[1], layer.heads,
+        negative_slope=0.2, add_self_loops=False, bias=False,
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        conv.lin.weight.copy_(layer.weight.T)
+        conv.att_src.copy_(layer.to_key[None])
+        conv.att_dst.copy_(layer.to_query[None])
+    found: Tensor = conv(rows, torch.stack([key, query]))
+    return found
+
+
+@pytest.mark.parametrize("reference", [gat_by_hand, gat_of_pytorch_geometric])
+def test_with_weights_of_one_a_layer_is_graph_attention(reference: Any) -> None:
+    """Invariant e: self-loops, no biases."""
+    snapshots = replace(southern_women(), weight=np.ones(322))
+    graph = snapshot_graph(snapshots, "count")
+    assert (graph.weight == 1).all()
+    torch.manual_seed(0)
+    layer, rows = StructuralAttention(5, 12, 3, 0.0).double(), torch.randn(len(graph.node), 5).double()
+    expected = torch.nn.functional.elu(reference(layer, rows, graph.query, graph.key))
+    torch.testing.assert_close(layer(rows, graph.all), expected, rtol=0, atol=1e-6)
+
+
 def test_attributes_take_the_place_of_numbers() -> None:
     """Each row divided by its sum; one-hot attributes are the numbers themselves."""
     snapshots, rng = southern_women(), np.random.default_rng(0)
