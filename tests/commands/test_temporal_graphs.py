@@ -15,6 +15,7 @@ from unlabeled.cli import run as cli
 from unlabeled.commands import link_prediction as module
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.errors import UserError
+from unlabeled.reports.use_tables import search_tables
 from unlabeled.run import Run
 from unlabeled.training.loop import Loop
 
@@ -157,6 +158,9 @@ def test_search_finds_the_nearest_nodes(trained: Path) -> None:
     cosine = unit @ unit[samples.names.index("Theresa Anderson")]
     order = [samples.names[each] for each in np.argsort(-cosine) if samples.names[each] != "Theresa Anderson"]
     assert [each.path for each in found.results] == order[:3]
+    heading, shown, *_ = search_tables(found)
+    assert heading.startswith("nearest of 18 nodes of ")
+    assert [column.header for column in shown.columns] == ["similarity", "node"]
     assert unlabeled.search(trained, query="Theresa Anderson", snapshot="3").data.endswith("(1936-04-23T00:00:00Z)")
 
 

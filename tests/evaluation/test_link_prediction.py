@@ -230,9 +230,8 @@ def test_a_step_tells_every_way_to_score_the_same_pairs() -> None:
     logits = np.array([rows[a] @ rows[b] for a, b in pairs])
     expected = roc_auc_score(question.linked[split.test], 1 / (1 + np.exp(-logits)))
     assert roc_auc_score(answer.linked[0], answer.scores["trained+sigmoid"][0]) == pytest.approx(expected)
-    features = products(told[1].embeddings, question.now.examples.pairs)
-    assert (features[3] == told[1].embeddings[question.now.examples.pairs[3, 0]]
-            * told[1].embeddings[question.now.examples.pairs[3, 1]]).all()  # fmt: skip
+    features = products(rows, question.now.examples.pairs)
+    assert (features[3] == rows[question.now.examples.pairs[3, 0]] * rows[question.now.examples.pairs[3, 1]]).all()
 
 
 @pytest.mark.parametrize(("task", "ahead", "known"), [("next", 1, 3), ("new", 1, 3), ("multi-step", 2, 2)])

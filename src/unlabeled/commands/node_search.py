@@ -56,6 +56,7 @@ def search_nodes(encoder: "Encoder", samples: Any, query: str, top: int, snapsho
         queries=1,
         skipped=[],
         sheet=None,
+        kind="node",
     )
 
 

@@ -22,7 +22,7 @@ class Neighbour:
 
     Args:
         query: the query's name: its path below --query, or its file's name where that is a single file.
-        path: the sample's name, as its data set gives it.
+        path: the sample's name, as its data set gives it, or the node's.
         similarity: cosine of the two representations, -1 to 1.
     """
 
@@ -43,6 +43,7 @@ class Searched:
         queries: how many were asked about.
         skipped: a path and a reason for each query that could not be read.
         sheet: the contact sheet, or None.
+        kind: what was compared: sample or node.
     """
 
     query: str
@@ -52,6 +53,7 @@ class Searched:
     queries: int
     skipped: list[dict[str, str]]
     sheet: str | None
+    kind: str = "sample"
 
 
 def search(

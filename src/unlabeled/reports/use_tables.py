@@ -18,7 +18,7 @@ def search_tables(result: Any) -> list[Any]:
     """
     table = Table(box=None, padding=(0, 2, 0, 0))
     several, seen, shown = result.queries > 1, "", 0
-    for column in ("query", "similarity", "path") if several else ("similarity", "path"):
+    for column in (*(("query",) if several else ()), "similarity", "path" if result.kind == "sample" else result.kind):
         table.add_column(column)
     for each in result.results:
         shown = shown + 1 if each.query == seen else 1
@@ -30,7 +30,7 @@ def search_tables(result: Any) -> list[Any]:
     said = [f"and {rest:,} more: --json has all"] if rest else []
     said += [f"contact sheet: {result.sheet}"] if result.sheet else []
     said += [f"{each['path']} cannot be read: {each['reason']}" for each in result.skipped[:MOST]]
-    return [f"nearest of {result.samples:,} samples of {result.data}", table, *said]
+    return [f"nearest of {result.samples:,} {result.kind}s of {result.data}", table, *said]
 
 
 def comparison_tables(result: Any) -> list[Any]:

@@ -34,12 +34,6 @@ class Epoch:
     recent: np.ndarray
     history: Tensor | None = None
 
-    @property
-    def embeddings(self) -> np.ndarray:
-        """Of every node in the last snapshot, (N, F)."""
-        last: np.ndarray = self.recent[-1]
-        return last
-
 
 def epochs(
     method: Callable[..., Any], settings: Settings, samples: Any, name: str, fabric: Fabric, history: bool = False
