@@ -233,10 +233,20 @@ def test_other_features_and_what_nodes_lack() -> None:
     np.testing.assert_array_equal(degree.argmax(1).numpy(), graph.degrees())
     assert NodeFeatures(GraphForm(kinds=(0,), nodes=20)).width == degree.shape[1], "one kind for all tells nothing"
     assert NodeFeatures(bare, "constant")(batch).eq(1).all()
+    number = NodeFeatures(bare, "degree-number")
+    assert number.width == 1 and number(batch)[:, 0].tolist() == graph.degrees().tolist()
     assert NodeFeatures(FORM, "labels").width == 3 and NodeFeatures(FORM, "attributes").width == 2
     for features in ("labels", "attributes", "all"):
         with pytest.raises(ValueError, match="carry no"):
             NodeFeatures(bare, features)
+
+
+def test_identity_is_the_place_in_a_graph() -> None:
+    features = NodeFeatures(GraphForm(nodes=4), "identity")
+    found = features(joined([drawn(3), drawn(2), drawn(6)]))
+    places = [0, 1, 2, 0, 1, 0, 1, 2, 3]
+    assert features.width == 4 and torch.equal(found[:9], torch.eye(4)[places])
+    assert found[9:].eq(0).all(), "no graph of the set is as large"
 
 
 # --- the deterministic clustering -----------------------------------------------------------------------------------

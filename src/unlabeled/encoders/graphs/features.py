@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 from unlabeled.data.graphs.batch import GraphBatch
 from unlabeled.data.graphs.form import GraphForm
 
-FeatureName = Literal["labels", "attributes", "all", "degree", "constant", "struct"]
+FeatureName = Literal["labels", "attributes", "all", "degree", "degree-number", "constant", "identity", "struct"]
 
 DEGREES = 64
 """Degrees that are told apart where nodes carry nothing else; larger ones count as this one."""
@@ -26,9 +26,11 @@ class NodeFeatures(nn.Module):
     Args:
         form: of the set of graphs that is learnt from. Attributes are standardised by its means and deviations; a
             kind that it does not know, or that is masked, has no 1; masked attributes are 0, their mean.
-        features: labels (one-hot kinds), attributes, all (both, as far as nodes have them), degree (one-hot), constant
-            (ten ones, as the official code has it), or struct (its one-hot of the degree up to 10, the clustering
-            coefficient, and labels). By default all, and degree where nodes carry nothing or are all of one kind.
+        features: labels (one-hot kinds), attributes, all (both, as far as nodes have them), degree (one-hot),
+            degree-number (the one number), constant (ten ones, as the official code has it), identity (one-hot of the
+            node's place in its graph, which ties all that follows to the order of nodes; 0 beyond the largest graph of
+            the set), or struct (its one-hot of the degree up to 10, the clustering coefficient, and labels). By default
+            all, and degree where nodes carry nothing or are all of one kind.
 
     Raises:
         ValueError: nodes have no such thing.
@@ -53,9 +55,12 @@ class NodeFeatures(nn.Module):
             _labels: len(form.kinds),
             _attributes: len(form.means),
             _degree: DEGREES + 1,
+            _degree_number: 1,
             _constant: 10,
+            _identity: form.nodes,
+            _struct: STRUCT_DEGREES + 2,
         }
-        widths |= {_struct: STRUCT_DEGREES + 2}
+        self.nodes = form.nodes
         self.width = sum(widths[part] for part in self.parts)
         self.categories = len(form.kinds) if self.parts[0] is _labels else 0
         """How many of the first columns are a one-hot kind."""
@@ -89,6 +94,16 @@ def _degree(of: NodeFeatures, batch: GraphBatch) -> Tensor:
     return one_hot(_degrees(batch).clamp(max=DEGREES), DEGREES + 1).to(of.means.dtype)
 
 
+def _degree_number(of: NodeFeatures, batch: GraphBatch) -> Tensor:
+    return _degrees(batch).to(of.means.dtype)[:, None]
+
+
+def _identity(of: NodeFeatures, batch: GraphBatch) -> Tensor:
+    place = torch.arange(len(batch.owner), device=batch.owner.device) - batch.starts[batch.owner]
+    known = place < of.nodes
+    return one_hot(place.clamp(max=of.nodes - 1), of.nodes).to(of.means.dtype) * known[:, None]
+
+
 def _constant(of: NodeFeatures, batch: GraphBatch) -> Tensor:
     return of.means.new_ones(len(batch.owner), 10)
 
@@ -114,7 +129,9 @@ _PARTS: dict[str, tuple[Callable[[NodeFeatures, GraphBatch], Tensor], ...]] = {
     "attributes": (_attributes,),
     "all": (_labels, _attributes),
     "degree": (_degree,),
+    "degree-number": (_degree_number,),
     "constant": (_constant,),
+    "identity": (_identity,),
     "struct": (_struct, _labels),
 }
 """Name to the parts of a node's features, side by side; kinds stand first where they are predicted."""

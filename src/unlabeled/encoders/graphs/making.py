@@ -46,8 +46,8 @@ def graph_encoder(
     Args:
         name: diffpool or flat.
         form: the form of the set of graphs.
-        features: of nodes: labels, attributes, all of both, degree, constant, struct; by default all that nodes carry,
-            and the degree where they carry nothing.
+        features: of nodes: labels, attributes, all of both, degree, degree-number, constant, identity (their place in
+            the graph), struct; by default all that nodes carry, and the degree where they carry nothing.
         convolution: sage (GraphSAGE), gin, gcn, or s2v (Structure2Vec).
         layers: of a block, at least 1.
         hidden: width of all layers but the last of a block.
