@@ -51,6 +51,18 @@ def frobenius(s: Tensor, batch: object, links: SparseLinks, diagonal: str = "as-
     return losses.frobenius(s, links, gathered(s, links.sum(s), of), gathered(s, s, of), of, diagonal)
 
 
+def cut_by_hand(name: str, s: Tensor, a: Tensor) -> Tensor:
+    """One graph's loss of that name, as its paper has it."""
+    degrees, (n, clusters) = a.sum(1), s.shape
+    if name == "mincut":
+        cut = (s.T @ a @ s).trace() / (s.T @ torch.diag(degrees) @ s).trace() if degrees.sum() else 0.0
+        gram, one = s.T @ s, torch.eye(clusters, dtype=s.dtype)
+        return (gram / gram.norm() - one / one.norm()).norm() - cut
+    uneven = clusters**0.5 / n * s.sum(0).norm() - 1
+    total = degrees.sum()
+    return uneven - (s.T @ (a - torch.outer(degrees, degrees) / total) @ s).trace() / total if total else uneven
+
+
 def dense(built: DiffPool, graph: Graph, diagonal: str = "as-is") -> tuple[Tensor, Tensor]:
     """One graph by dense matrices, every loss written out: the second computation."""
     features = built.features(joined([graph]).double())
@@ -67,7 +79,11 @@ def dense(built: DiffPool, graph: Graph, diagonal: str = "as-is") -> tuple[Tenso
             target.fill_diagonal_(1 if diagonal == "one" else 0)
         if built.losses.link == "frobenius":
             total = total + ((target - inner).square() * weight).sum() / n**2
+        elif built.losses.link in ("mincut", "dmon"):
+            total = total + cut_by_hand(built.losses.link, s, a)
         elif built.losses.link == "bce":
+            for hop in range(1, built.losses.hops):
+                inner = inner + torch.linalg.matrix_power(s @ s.T, hop + 1)
             p, t = inner.clamp(max=1), target.clamp(max=1)
             total = total - ((t * (p + 1e-7).log() + (1 - t) * (1 - p + 1e-7).log()) * weight).sum() / n**2
         total = total - (s * s.log()).sum(1).mean()
@@ -114,6 +130,54 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
         "cross_entropy": lambda x: losses.cross_entropy(x, batch.edges, of, "one"),
     }
     assert torch.autograd.gradcheck(calls[name], (s.clone().requires_grad_(),))
+
+
+@pytest.mark.parametrize(
+    "how", [{"link_loss": "bce", "link_hops": 3}, {"link_loss": "mincut"}, {"link_loss": "dmon"}], ids=str
+)
+@pytest.mark.parametrize("pools", [1, 2])
+def test_ablations_of_the_link_loss_are_the_dense_ones_and_so_are_gradients(how: dict[str, object], pools: int) -> None:
+    built = network(pools=pools, **how)
+    graphs = [*GRAPHS, Graph(3, tidy(np.zeros((2, 0), np.int64)), np.zeros(3, np.int64), np.ones((3, 2), np.float32))]
+    _, penalty = run(built, graphs)
+    expected = torch.stack([dense(built, graph)[1] for graph in graphs]).mean()
+    torch.testing.assert_close(penalty, expected, rtol=1e-9, atol=1e-12)
+    weights = list(built.assign.parameters())
+    found = torch.autograd.grad(penalty, weights)
+    for one, other in zip(found, torch.autograd.grad(expected, weights), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-11)
+
+
+@pytest.mark.parametrize("how", [{"link_hops": 0, "link_loss": "bce"}, {"link_hops": 2}])
+def test_hops_are_of_the_cross_entropy_alone(how: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="link_hops takes at least 1"):
+        network(**how)
+
+
+def test_cuts_are_those_of_pytorch_geometric_on_one_graph() -> None:
+    dense_cut = pytest.importorskip("torch_geometric.nn.dense").dense_mincut_pool
+    graph = drawn(11)
+    s, log_s, batch, links = assigned([graph])
+    of, a = batch.segments(), torch.from_numpy(matrix(graph))[None]
+    _, _, cut, apart = dense_cut(torch.randn(1, 11, 6).double(), a, log_s[None])
+    volume = (links.degree * s.square()).sum()[None]
+    found = losses.mincut(gathered(s, links.sum(s), of), gathered(s, s, of), volume)
+    torch.testing.assert_close(found[0], cut + apart)
+
+
+@pytest.mark.parametrize("name", ["mincut", "dmon"])
+def test_cuts_prefer_cliques_to_one_cluster_and_have_finite_gradients_there(name: str) -> None:
+    pairs = np.array([(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]).T
+    batch = joined([Graph(6, tidy(pairs))])
+    found = []
+    for clusters in ([0, 0, 0, 1, 1, 1], [0] * 6, [0, 1, 0, 1, 0, 1]):
+        s = torch.eye(2, dtype=torch.float64)[clusters].requires_grad_()
+        links, of = SparseLinks(batch, s), batch.segments()
+        volume = (links.degree * s.square()).sum()[None]
+        loss = losses.CUTS[name](gathered(s, links.sum(s), of), gathered(s, s, of), volume)[0]
+        assert torch.isfinite(torch.autograd.grad(loss, s)[0]).all()
+        found.append(loss.item())
+    assert found[0] == pytest.approx(-1.0 if name == "mincut" else -0.5) and found[0] < min(found[1:])
 
 
 def test_the_cross_entropy_is_the_same_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,16 +127,19 @@ class DiffPool(nn.Module):
     ) -> tuple[Tensor, DenseLinks]:
         """X' = S^T Z and A' = S^T A S of the first level, in one pass over the nodes."""
         clusters, width = assignment.shape[1], rows.shape[1]
-        exactly = self.training and self.losses.link == "frobenius"
-        beside = [assignment] if exactly else []
+        link, diagonal = self.losses.link, self.losses.diagonal
+        beside = [assignment] if self.training and link in ("frobenius", *penalties.CUTS) else []
         product = gathered(assignment, torch.cat([rows, links.sum(assignment), *beside], 1), of)
         x, weights = product[:, :, :width].flatten(0, 1), product[:, :, width : width + clusters]
         if self.training:
-            if exactly:
-                gram = product[:, :, width + clusters :]
-                lost = penalties.frobenius(assignment, links, weights, gram, of, self.losses.diagonal)
-            elif self.losses.link == "bce":
-                lost = penalties.cross_entropy(assignment, edges, of, self.losses.diagonal)
+            gram = product[:, :, width + clusters :]
+            if link == "frobenius":
+                lost = penalties.frobenius(assignment, links, weights, gram, of, diagonal)
+            elif link == "bce":
+                lost = penalties.cross_entropy(assignment, edges, of, diagonal, self.losses.hops)
+            elif link in penalties.CUTS:
+                volume = segment_sum(links.degree * assignment.square(), of.owner, len(of)).sum(1)
+                lost = penalties.CUTS[link](weights, gram, volume)
             else:
                 lost = weights.new_zeros(len(of))
             counts = of.counts.to(lost.dtype)
@@ -152,16 +155,22 @@ class DiffPool(nn.Module):
             x = (across @ exact(rows).view(*assignment.shape[:2], -1)).flatten(0, 1)
             weights = across @ (links.weights @ assignment)
             if self.training:
-                losses = {"frobenius": penalties.dense_frobenius, "bce": penalties.dense_cross_entropy}
-                zero = weights.new_zeros(len(weights))
-                link = self.losses.link
-                lost = losses[link](assignment, links.weights) if link in losses else zero
-                self._penalise(lost, torch.full_like(zero, assignment.shape[1]), uncertain.mean(1))
+                lost, link = weights.new_zeros(len(weights)), self.losses.link
+                counts = torch.full_like(lost, assignment.shape[1])
+                if link == "frobenius":
+                    lost = penalties.dense_frobenius(assignment, links.weights)
+                elif link == "bce":
+                    lost = penalties.dense_cross_entropy(assignment, links.weights, self.losses.hops)
+                elif link in penalties.CUTS:
+                    volume = (links.weights.sum(2) * assignment.square().sum(2)).sum(1)
+                    lost = penalties.CUTS[link](weights, across @ assignment, volume)
+                self._penalise(lost, counts, uncertain.mean(1))
         return x, DenseLinks(weights)
 
     def _penalise(self, lost: Tensor, counts: Tensor, uncertain: Tensor) -> None:
         """Keep one level's losses, (B,)."""
-        scaled = lost / counts.square() if self.losses.norm == "n2" else lost
+        sums = self.losses.norm == "n2" and self.losses.link not in penalties.CUTS
+        scaled = lost / counts.square() if sums else lost
         self._penalties.append(self.losses.link_weight * scaled + self.losses.entropy_weight * uncertain)
 
     def diagnosed(self, batch: GraphBatch) -> dict[str, Tensor]:

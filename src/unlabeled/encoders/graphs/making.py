@@ -38,6 +38,7 @@ def graph_encoder(
     link_loss: LinkLossName = "frobenius",
     link_norm: LinkNorm = "n2",
     link_diagonal: LinkDiagonal = "as-is",
+    link_hops: int = 1,
     link_weight: float = 1.0,
     entropy_weight: float = 1.0,
 ) -> nn.Module:
@@ -66,9 +67,10 @@ def graph_encoder(
         assign_ratio: clusters of the first pool as a share of the largest graph's nodes, and of each further pool as a
             share of the one before, within (0, 1]; by default 0.1 with one pool, 0.25 with more (the paper's).
         assign: learn the assignment; else a deterministic clustering of the links makes it (DiffPool-Det).
-        link_loss: frobenius (the paper), bce (the official code), or none.
-        link_norm: n2 divides it by the pairs of nodes, none leaves the sum.
+        link_loss: frobenius (the paper), bce (the official code), or none; for ablation mincut or dmon in its place.
+        link_norm: n2 divides it by the pairs of nodes, none leaves the sum; mincut and dmon are shares already.
         link_diagonal: its diagonal of A as-is, ignored, or one; as it is, sharp assignments are punished.
+        link_hops: of bce, powers of the assignment's products that are summed, at least 1; the official code's adj_hop.
         link_weight: of the link loss, at least 0.
         entropy_weight: of the assignments' entropy, at least 0.
 
@@ -84,6 +86,8 @@ def graph_encoder(
             "pools takes 1 to 3, assign_ratio a share above 0 and up to 1, layers, hidden and output at least 1, "
             f"sort_nodes at least 10; got {pools}, {ratio}, {layers}, {hidden}, {output}, {sort_nodes}"
         )
+    if link_hops < 1 or (link_hops > 1 and link_loss != "bce"):
+        raise ValueError(f"link_hops takes at least 1, and more than 1 with link_loss bce alone; got {link_hops}")
     if not 0 <= dropout < 1 or min(link_weight, entropy_weight) < 0:
         raise ValueError("dropout takes a share from 0 and below 1, link_weight and entropy_weight at least 0")
 
@@ -95,7 +99,7 @@ def graph_encoder(
         return FlatEncoder(nodes, how, readout, sort_nodes)
     if readout in ("set2set", "sortpool"):
         raise ValueError(f"the readout {readout} is of flat; diffpool takes the others")
-    losses = Penalties(link_loss, link_norm, link_diagonal, link_weight, entropy_weight)
+    losses = Penalties(link_loss, link_norm, link_diagonal, link_hops, link_weight, entropy_weight)
     return DiffPool(nodes, how, cluster_counts(form.nodes, pools, ratio), assign, readout, losses)
 
 

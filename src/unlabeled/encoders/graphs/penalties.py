@@ -4,6 +4,7 @@ Each is of one graph at a time and independent of what else is in the batch; (B,
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +14,9 @@ from torch import Tensor
 from unlabeled.data.graphs.batch import Segments
 from unlabeled.encoders.graphs.links import SparseLinks
 from unlabeled.encoders.graphs.readouts import segment_sum
-from unlabeled.encoders.graphs.segments import exact, unrounded
+from unlabeled.encoders.graphs.segments import exact, gathered, spread, unrounded
 
-LinkLossName = Literal["frobenius", "bce", "none"]
+LinkLossName = Literal["frobenius", "bce", "mincut", "dmon", "none"]
 LinkNorm = Literal["n2", "none"]
 LinkDiagonal = Literal["as-is", "ignore", "one"]
 
@@ -31,9 +32,10 @@ class Penalties:
     """Which losses an assignment has.
 
     Args:
-        link: frobenius (the paper), bce (the official code), or none (its NoLP).
-        norm: n2 divides by the number of pairs of nodes, none leaves the sum.
-        diagonal: how the diagonal of the first level's A counts; see `frobenius`.
+        link: frobenius (the paper), bce (the official code), mincut or dmon in its place, or none (its NoLP).
+        norm: n2 divides by the number of pairs of nodes, none leaves the sum; mincut and dmon are shares already.
+        diagonal: how the diagonal of the first level's A counts; see `frobenius`. Of frobenius and bce.
+        hops: of bce, how many powers of S S^T are summed (the official code's `adj_hop`), at least 1.
         link_weight: at least 0.
         entropy_weight: at least 0.
     """
@@ -41,6 +43,7 @@ class Penalties:
     link: LinkLossName = "frobenius"
     norm: LinkNorm = "n2"
     diagonal: LinkDiagonal = "as-is"
+    hops: int = 1
     link_weight: float = 1.0
     entropy_weight: float = 1.0
 
@@ -84,30 +87,34 @@ class _CrossEntropy(torch.autograd.Function):
     """Sums of binary cross-entropies over all pairs of nodes of each graph, a block of rows at a time."""
 
     @staticmethod
-    def forward(ctx: Any, assignment: Tensor, edges: Tensor, ends: tuple[int, ...], diagonal: LinkDiagonal) -> Tensor:
-        sums, gradient = assignment.new_zeros(len(ends) - 1), torch.zeros_like(assignment)
+    def forward(
+        ctx: Any, left: Tensor, right: Tensor, edges: Tensor, ends: tuple[int, ...], diagonal: LinkDiagonal
+    ) -> Tensor:
+        sums, of_left, of_right = left.new_zeros(len(ends) - 1), torch.zeros_like(left), torch.zeros_like(right)
         for place, (start, end) in enumerate(itertools.pairwise(ends)):
-            whole, rows = assignment[start:end], max(1, BLOCK // (end - start))
+            rows = max(1, BLOCK // (end - start))
             for first in range(start, end, rows):
                 last = min(first + rows, end)
-                values, slopes = _pairs(assignment[first:last], whole, edges, (first, last, start), diagonal)
+                values, slopes = _pairs(left[first:last], right[start:end], edges, (first, last, start), diagonal)
                 sums[place] += values
-                gradient[first:last] = 2 * slopes @ whole  # A and S S^T are symmetric: each pair counts from both ends
-        ctx.save_for_backward(gradient)
+                of_left[first:last] = slopes @ right[start:end]
+                of_right[first:last] = slopes @ left[start:end]  # symmetric: each pair counts from both ends
+        ctx.save_for_backward(of_left, of_right)
         ctx.ends = ends
         return sums
 
     @staticmethod
-    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient,) = ctx.saved_tensors
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        of_left, of_right = ctx.saved_tensors
         counts = torch.tensor(ctx.ends, device=above.device).diff()
-        return gradient * above.repeat_interleave(counts)[:, None], None, None, None
+        each = above.repeat_interleave(counts)[:, None]
+        return of_left * each, of_right * each, None, None, None
 
 
 def _pairs(
     rows: Tensor, whole: Tensor, edges: Tensor, places: tuple[int, int, int], diagonal: LinkDiagonal
 ) -> tuple[Tensor, Tensor]:
-    """The sum over a block of pairs and its slopes in S S^T."""
+    """The sum over a block of pairs and its slopes in p."""
     first, last, start = places
     inner = rows @ whole.T  # (rows, n_b)
     p = inner.clamp(max=1)
@@ -125,8 +132,10 @@ def _pairs(
     return values.sum(), slopes
 
 
-def cross_entropy(assignment: Tensor, edges: Tensor, of: Segments, diagonal: LinkDiagonal) -> Tensor:
+def cross_entropy(assignment: Tensor, edges: Tensor, of: Segments, diagonal: LinkDiagonal, hops: int = 1) -> Tensor:
     """Binary cross-entropy between min(S S^T, 1) and A, summed over all pairs of nodes of each graph.
+
+    With more hops S S^T + (S S^T)^2 + ... takes the place of S S^T: S (1 + S^T S + ...) S^T, of factors as small as S.
 
     Of non-links log(1 - p) does not factor, so that all pairs are looked at, but a block at a time: memory is O(n C).
     In float32 at least, for 1e-7 beside 1 is nothing in half precision. The slope in S of two nodes that share one
@@ -138,13 +147,25 @@ def cross_entropy(assignment: Tensor, edges: Tensor, of: Segments, diagonal: Lin
         edges: the links, int64 (2, E), sorted by row.
         of: the graphs of the rows.
         diagonal: how the diagonal counts.
+        hops: powers of S S^T that are summed, at least 1.
 
     Returns:
         (B,).
     """
     with unrounded(assignment.device):
-        found: Tensor = _CrossEntropy.apply(exact(assignment), edges, of.ends, diagonal)
+        right = exact(assignment)
+        left = right if hops == 1 else spread(right, _powers(gathered(right, right, of), hops), of)
+        found: Tensor = _CrossEntropy.apply(left, right, edges, of.ends, diagonal)
         return found
+
+
+def _powers(gram: Tensor, hops: int) -> Tensor:
+    """1 + G + ... + G^(hops - 1), (B, C, C)."""
+    power = total = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device).expand_as(gram)
+    for _ in range(hops - 1):
+        power = power @ gram
+        total = total + power
+    return total
 
 
 def dense_frobenius(assignment: Tensor, weights: Tensor) -> Tensor:
@@ -152,11 +173,57 @@ def dense_frobenius(assignment: Tensor, weights: Tensor) -> Tensor:
     return (weights - assignment @ assignment.transpose(1, 2)).square().sum((1, 2))
 
 
-def dense_cross_entropy(assignment: Tensor, weights: Tensor) -> Tensor:
+def dense_cross_entropy(assignment: Tensor, weights: Tensor, hops: int = 1) -> Tensor:
     """The binary cross-entropy between clusters, links of a weight above 1 counting as 1: (B,)."""
-    p = (assignment @ assignment.transpose(1, 2)).clamp(max=1)
+    across = assignment.transpose(1, 2)
+    p = (assignment @ _powers(across @ assignment, hops) @ across).clamp(max=1)
     linked = weights.clamp(max=1)
     return -(linked * (p + EPSILON).log() + (1 - linked) * (1 - p + EPSILON).log()).sum((1, 2))
+
+
+def mincut(coarse: Tensor, gram: Tensor, volume: Tensor) -> Tensor:
+    """A relaxed normalised cut, and how far clusters are from even and apart (Bianchi et al., ICML 2020), of A itself.
+
+        - tr(S^T A S) / tr(S^T D S) + | S^T S / |S^T S|_F - I / sqrt(C) |_F
+
+    Args:
+        coarse: S^T A S, (B, C, C).
+        gram: S^T S, (B, C, C).
+        volume: tr(S^T D S) with D the degrees, (B,); the cut of a graph without links is 0.
+
+    Returns:
+        (B,).
+    """
+    clusters = gram.shape[1]
+    even = torch.eye(clusters, dtype=gram.dtype, device=gram.device) / clusters**0.5
+    apart = torch.linalg.matrix_norm(gram / torch.linalg.matrix_norm(gram)[:, None, None] - even)
+    return apart - coarse.diagonal(dim1=1, dim2=2).sum(1) / volume.clamp_min(EPSILON)
+
+
+def dmon(coarse: Tensor, gram: Tensor, volume: Tensor) -> Tensor:
+    """The modularity of soft clusters, and how far these are from even (Tsitsulin et al., DMoN, 2020).
+
+        - tr(S^T A S - S^T d d^T S / 2m) / 2m + sqrt(C) / n |S^T 1| - 1
+
+    with d the degrees and 2m their sum. Rows of S add up to 1, so that S^T d is S^T A S 1, and S^T 1 is S^T S 1.
+
+    Args:
+        coarse: S^T A S, (B, C, C).
+        gram: S^T S, (B, C, C).
+        volume: as `mincut` takes it; not needed here.
+
+    Returns:
+        (B,).
+    """
+    degrees, sizes = coarse.sum(2), gram.sum(2)  # (B, C) each
+    total = degrees.sum(1).clamp_min(EPSILON)
+    within = coarse.diagonal(dim1=1, dim2=2).sum(1) - degrees.square().sum(1) / total
+    uneven = gram.shape[1] ** 0.5 * torch.linalg.vector_norm(sizes, dim=1) / sizes.sum(1) - 1
+    return uneven - within / total
+
+
+CUTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"mincut": mincut, "dmon": dmon}
+"""Losses in place of the link loss, by name: shares of links and nodes, whatever the size of a graph."""
 
 
 def entropy(assignment: Tensor, log_assignment: Tensor) -> Tensor:
