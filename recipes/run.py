@@ -6,9 +6,9 @@
 A recipe is a YAML file with the flags of `unlabeled pretrain` under `pretrain` and the evaluations under
 `evaluate`, each the arguments of an evaluation, which is the key's unless `evaluation` says another.
 `${UNLABELED_DATA}` stands for the folder of data sets that the environment variable of that name gives; a
-recipe whose data is absent says so and exits with 2. `${SEED}` is the seed, for evaluations that train from scratch:
-nothing else of theirs follows it, since what others evaluate was trained by it. A finished run is one row: results/RECIPE-seedN.json.
-A row that is there is not made again.
+recipe whose data is absent says so and exits with 2. `${SEED}` is the seed, for evaluations that train from scratch;
+what the others evaluate was trained by it. A finished run is one row: results/RECIPE-seedN.json. A row that is there
+is not made again.
 
 A recipe with a `make` has the script of that name beside it make its data: `make(data, scratch)`.
 

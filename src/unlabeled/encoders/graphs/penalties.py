@@ -197,7 +197,8 @@ def mincut(coarse: Tensor, gram: Tensor, volume: Tensor) -> Tensor:
     clusters = gram.shape[1]
     even = torch.eye(clusters, dtype=gram.dtype, device=gram.device) / clusters**0.5
     apart = torch.linalg.matrix_norm(gram / torch.linalg.matrix_norm(gram)[:, None, None] - even)
-    return apart - coarse.diagonal(dim1=1, dim2=2).sum(1) / volume.clamp_min(EPSILON)
+    found: Tensor = apart - coarse.diagonal(dim1=1, dim2=2).sum(1) / volume.clamp_min(EPSILON)
+    return found
 
 
 def dmon(coarse: Tensor, gram: Tensor, volume: Tensor) -> Tensor:
@@ -218,7 +219,7 @@ def dmon(coarse: Tensor, gram: Tensor, volume: Tensor) -> Tensor:
     degrees, sizes = coarse.sum(2), gram.sum(2)  # (B, C) each
     total = degrees.sum(1).clamp_min(EPSILON)
     within = coarse.diagonal(dim1=1, dim2=2).sum(1) - degrees.square().sum(1) / total
-    uneven = gram.shape[1] ** 0.5 * torch.linalg.vector_norm(sizes, dim=1) / sizes.sum(1) - 1
+    uneven: Tensor = gram.shape[1] ** 0.5 * torch.linalg.vector_norm(sizes, dim=1) / sizes.sum(1) - 1
     return uneven - within / total
 
 
