@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from unlabeled.objectives import component_elbo, mixture_elbo
@@ -163,3 +163,13 @@ def test_the_bound_is_below_the_likelihood_and_touches_it_at_the_true_posterior(
     assert mean_bound(0.0, np.array(evidence)) == pytest.approx(log_p, abs=0.02)
     assert mean_bound(0.4, np.array(evidence)) < log_p - 0.1
     assert mean_bound(0.0, np.array([4.0, 0.0])) < log_p - 0.1
+
+
+def test_the_share_of_the_log_likelihood_is_computed_in_full_precision() -> None:
+    """Logits that are all but certain: the product of half precision would be off by more than the bound."""
+    logits = torch.where(torch.arange(784) % 3 == 0, 11.7, -11.3)[None, None]
+    pixels = (logits[0] > 0).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = bernoulli_log_likelihood(logits, pixels)
+    expected = Bernoulli(logits=logits.double()).log_prob(pixels.double()).sum(-1)
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=2e-3)
