@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
-    from unlabeled.training.learner import Observed
     from unlabeled.training.pretraining import Session
-    from unlabeled.training.settings import Execution, Settings
 
 Precision = Literal["32-true", "64-true", "bf16-mixed"]
 
@@ -139,6 +137,7 @@ def pretrain(
         UserError: in one sentence, whatever of this cannot be done.
     """
     from unlabeled import methods
+    from unlabeled.commands.follow import followed
     from unlabeled.data.source import recognise, settled
     from unlabeled.errors import UserError
     from unlabeled.run import Run
@@ -173,7 +172,7 @@ def pretrain(
     )
     execution = Execution(*processes(devices, num_nodes), workers, max_time, checkpoint_seconds, compile, tensorboard)
     if follow:
-        return _followed(asked, execution, Path(out), resume, follow_idle)
+        return followed(asked, execution, Path(out), resume, follow_idle)
     if resume and (Path(out) / "arrivals.jsonl").exists():
         raise UserError(f"{out} follows a folder; add --follow to go on with it.")
     settings = asked.resumed(Run.open(out)) if resume else asked
@@ -190,80 +189,6 @@ def pretrain(
     _announce(session)
     session.train()
     return _result(session)
-
-
-def _followed(asked: "Settings", execution: "Execution", out: Path, resume: bool, idle: float | None) -> Pretrained:
-    """`--follow`: the folder's pictures as they arrive."""
-    from dataclasses import replace
-
-    from unlabeled.commands.learner import endless
-    from unlabeled.errors import UserError
-    from unlabeled.run import Run
-    from unlabeled.training.following import Follower, first_size
-    from unlabeled.training.learner import Learner
-    from unlabeled.training.settings import check
-
-    _refuse_ends(asked, execution)
-    steps, asked = asked.max_steps, replace(asked, max_steps=None)
-    settings, found = endless(asked, out, resume)
-    if settings.data is None or not Path(settings.data).is_dir():
-        raise UserError("--follow needs the folder that is watched as --data.")
-    folder = Path(settings.data)
-    longest = min((each for each in (idle, execution.max_time) if each is not None), default=None)
-    if settings.image_size is None:
-        settings = replace(settings, image_size=first_size(folder, longest))
-    check(settings, execution)
-    learner = Learner(found, settings, out, resume, execution.checkpoint_seconds)
-    print(f"{settings.method}: following {folder}, from batch {learner.batches} on", file=sys.stderr)
-    follower = Follower(learner, folder, idle, steps, execution.max_time, _tell)
-    follower.run()
-    names = {name for batch in follower.journal.batches[: learner.batches] for name in batch}
-    return Pretrained(
-        run=str(out),
-        method=settings.method,
-        modality="images",
-        samples=len(names),
-        skipped=len(Run(out).skipped()),
-        epochs=0,
-        steps=learner.loop.done,
-        seconds=round(learner.loop.seconds, 3),
-        samples_per_second=round(len(names) / max(learner.loop.seconds, 1e-9), 1),
-        loss=learner.loop.watch.last_loss,
-        finished=steps is None or learner.loop.done >= steps,
-        seed=settings.seed,
-    )
-
-
-def _refuse_ends(asked: "Settings", execution: "Execution") -> None:
-    """Refuse what a folder that is followed has no use for.
-
-    Raises:
-        UserError: the flag.
-    """
-    from unlabeled.errors import UserError
-    from unlabeled.training.settings import Execution, Settings
-
-    usual, plain = Settings(asked.method), Execution()
-    names = "order", "classes_at_once", "shuffle_classes", "epochs", "labels", "keep", "accumulate"
-    wrong = [name for name in names if getattr(asked, name) != getattr(usual, name)]
-    wrong += [name for name in ("devices", "num_nodes", "compile", "tensorboard")
-              if getattr(execution, name) != getattr(plain, name)]  # fmt: skip
-    if wrong:
-        raise UserError(
-            f"--follow learns in order of arrival, in one process, without labels or end, and has no use for "
-            f"--{wrong[0].replace('_', '-')}; leave it out."
-        )
-
-
-def _tell(observed: "Observed") -> None:
-    """Say when and why there is a new component."""
-    added = observed.added
-    if added is not None:
-        print(
-            f"step {observed.step}: component {added.component}, for {added.poor} samples at {added.bound:.1f} nats, "
-            f"most of which component {added.source} had explained",
-            file=sys.stderr,
-        )
 
 
 def _paths(method: str) -> set[str]:

@@ -90,7 +90,9 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, left: Tensor, right: Tensor, edges: Tensor, ends: tuple[int, ...], diagonal: LinkDiagonal
     ) -> Tensor:
-        sums, of_left, of_right = left.new_zeros(len(ends) - 1), torch.zeros_like(left), torch.zeros_like(right)
+        sums, of_left = left.new_zeros(len(ends) - 1), torch.zeros_like(left)
+        alike = left.data_ptr() == right.data_ptr()  # then so are the gradients, and a product is saved
+        of_right = of_left if alike else torch.zeros_like(right)
         for place, (start, end) in enumerate(itertools.pairwise(ends)):
             rows = max(1, BLOCK // (end - start))
             for first in range(start, end, rows):
@@ -98,7 +100,8 @@ class _CrossEntropy(torch.autograd.Function):
                 values, slopes = _pairs(left[first:last], right[start:end], edges, (first, last, start), diagonal)
                 sums[place] += values
                 of_left[first:last] = slopes @ right[start:end]
-                of_right[first:last] = slopes @ left[start:end]  # symmetric: each pair counts from both ends
+                if not alike:
+                    of_right[first:last] = slopes @ left[start:end]  # symmetric: each pair counts from both ends
         ctx.save_for_backward(of_left, of_right)
         ctx.ends = ends
         return sums
