@@ -12,6 +12,7 @@ from torch.nn.functional import leaky_relu
 from unlabeled.data.temporal_graphs import Snapshots, southern_women
 from unlabeled.encoders.temporal_graphs import Attention, NodeTable, SelfAttention, node_rows, snapshot_graph
 from unlabeled.encoders.temporal_graphs.encoder import FEW
+from unlabeled.encoders.temporal_graphs.graph import activity
 from unlabeled.encoders.temporal_graphs.link_attention import Links, link_attention
 from unlabeled.encoders.temporal_graphs.link_attention import softmax as link_softmax
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention
@@ -181,8 +182,9 @@ def test_residuals_go_around_every_attention() -> None:
     torch.testing.assert_close(module(graph), expected)
 
 
-def test_what_is_later_changes_nothing_before() -> None:
-    module, whole = small(), southern_women()
+@pytest.mark.parametrize("lively", [False, True])
+def test_what_is_later_changes_nothing_before(lively: bool) -> None:
+    module, whole = small(activity=lively), southern_women()
     weight = whole.weight.copy()
     weight[whole.offsets[9] :] *= 7
     changed = replace(whole, weight=weight)
@@ -193,7 +195,7 @@ def test_what_is_later_changes_nothing_before() -> None:
 @pytest.mark.parametrize(
     "options",
     [{}, {"temporal_widths": (8, 8), "temporal_heads": (4, 2)}, {"temporal": False}, {"attention_window": 2},
-     {"residual": True, "mask_unseen": True}],
+     {"residual": True, "mask_unseen": True}, {"activity": True}],
 )  # fmt: skip
 def test_the_last_snapshots_alone_are_the_last_of_all(options: dict[str, Any]) -> None:
     module = small(**options)
@@ -307,6 +309,32 @@ def test_structural_dropout_is_drawn_for_each_snapshot() -> None:
     assert not torch.equal(out[0], out[1])
 
 
+def test_activity_is_what_has_happened_so_far() -> None:
+    """Counted one link at a time; the linear map of it is added to what structure gives."""
+    whole = southern_women()
+    own = replace(whole, target=np.where(np.arange(len(whole.source)) % 7 == 3, whole.source, whole.target))
+    expected = []
+    for t in range(own.count):
+        for node in range(int(own.nodes[t])):
+            links, events, total, last = 0, 0.0, 0, None
+            for snapshot in range(t + 1):
+                for link in range(own.offsets[snapshot], own.offsets[snapshot + 1]):
+                    ends = int(own.source[link]), int(own.target[link])
+                    if node in ends and ends[0] != ends[1]:
+                        total, last = total + 1, snapshot
+                        links += snapshot == t
+                        events += float(own.weight[link]) * (snapshot == t)
+            recent = 0.0 if last is None else 1 / (1 + t - last)
+            expected.append([np.log1p(links), np.log1p(events), np.log1p(total), recent])
+    np.testing.assert_allclose(activity(own), expected, rtol=1e-6)
+    module, plain = small(activity=True), small()
+    plain.load_state_dict({name: each for name, each in module.state_dict().items() if "activity" not in name})
+    graph, linear = module.graph_of(own), module.activity
+    assert linear is not None and graph.activity is not None and plain.graph_of(own).activity is None
+    added = module.hidden(graph) - plain.hidden(plain.graph_of(own))
+    torch.testing.assert_close(added, linear(graph.activity.double()))
+
+
 def test_ablations() -> None:
     snapshots = southern_women()
     no_structure = small(structural=False)
@@ -357,7 +385,9 @@ def test_few_nodes_are_what_they_are_among_all_and_so_are_gradients(widths: tupl
     if attributes:
         values = np.random.default_rng(0).normal(size=(len(snapshots), 5))
         snapshots = replace(snapshots, attributes=values)
-    parts = Attention(widths, (2,) * len(widths), (8,), (2,), structural_dropout=0.0, temporal_dropout=0.0)
+    parts = Attention(
+        widths, (2,) * len(widths), (8,), (2,), structural_dropout=0.0, temporal_dropout=0.0, activity=attributes
+    )
     torch.manual_seed(0)
     module = SelfAttention(len(snapshots), snapshots.count, parts, 5 if attributes else 0).double()
     graph, nodes = module.graph_of(snapshots), torch.tensor([16, 3, 11])
@@ -452,6 +482,7 @@ def test_weight_decay_leaves_biases_and_time_out() -> None:
         ({"temporal_dropout": 1.0}, "below 1"),
         ({"attention_window": 0}, "attention_window"),
         ({"temporal_widths": (4,), "residual": True}, "as wide as"),
+        ({"incremental": True, "activity": True}, "neither mask_unseen nor activity"),
     ],
 )
 def test_numbers_that_do_not_fit_are_told(options: dict[str, Any], says: str) -> None:

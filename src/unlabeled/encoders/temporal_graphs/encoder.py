@@ -11,6 +11,8 @@ from unlabeled.encoders.temporal_graphs.graph import EdgeWeight, SnapshotGraph, 
 from unlabeled.encoders.temporal_graphs.structural import StructuralAttention
 from unlabeled.encoders.temporal_graphs.temporal import FeedForward, Scale, TemporalAttention
 
+LIVELY = 4
+"""Numbers that tell how lively a node is."""
 FEW = 0.5
 """The share of the nodes below which the pass over structure is one over these nodes and their neighbours."""
 
@@ -36,6 +38,7 @@ class Attention:
         residual: around every attention; in structural layers through weights of its own, as widths differ.
         edge_weight: what structural logits are multiplied by.
         self_loops: whether a node attends to itself in structural attention.
+        activity: whether h sees how lively a node is in each snapshot (`graph.activity`), through a linear map. Ours.
         incremental: structural attention sees the last snapshot alone, and h of those before is `past`, a buffer (N,
             T - 1, F) that does not learn (IncSAT).
 
@@ -59,6 +62,7 @@ class Attention:
     residual: bool = False
     edge_weight: EdgeWeight = "gcn"
     self_loops: bool = True
+    activity: bool = False
     incremental: bool = False
 
     def __post_init__(self) -> None:
@@ -70,8 +74,8 @@ class Attention:
             raise ValueError(
                 f"attention_window takes a number of snapshots of at least 1, or -1, got {self.attention_window}"
             )
-        if self.incremental and (self.mask_unseen or not self.temporal):
-            raise ValueError("incremental needs temporal attention and no mask_unseen")
+        if self.incremental and (self.mask_unseen or self.activity or not self.temporal):
+            raise ValueError("incremental needs temporal attention, and neither mask_unseen nor activity")
 
     @property
     def width(self) -> int:
@@ -110,6 +114,7 @@ class SelfAttention(nn.Module):
         self.structural = nn.ModuleList(layers if parts.structural else [])
         self.table = None if parts.structural else nn.Parameter(nn.init.xavier_uniform_(torch.empty(nodes, inputs)))
         self.hidden_width = inputs
+        self.activity = nn.Linear(LIVELY, inputs) if parts.activity else None
         self.temporal, self.positions = nn.ModuleList(), None
         if parts.temporal and parts.positions:
             self.positions = nn.Parameter(nn.init.xavier_uniform_(torch.empty(snapshots, inputs)))
@@ -131,8 +136,9 @@ class SelfAttention(nn.Module):
     def graph_of(self, samples: Any) -> SnapshotGraph:
         """The form of data that `forward` takes, of `data.temporal_graphs.Snapshots`."""
         return snapshot_graph(
-            samples if self.past is None else samples.tail(), self.parts.edge_weight, self.parts.self_loops
-        )
+            samples if self.past is None else samples.tail(), self.parts.edge_weight, self.parts.self_loops,
+            self.parts.activity,
+        )  # fmt: skip
 
     def hidden(self, graph: SnapshotGraph, wanted: Tensor | None = None) -> Tensor:
         """h, (R, F): every node in every snapshot since its first.
@@ -141,6 +147,15 @@ class SelfAttention(nn.Module):
             graph: of `graph_of`.
             wanted: int64 (P,), the rows that are; then (P, F), for the cost of what these rows attend to.
         """
+        found = self._structural(graph, wanted)
+        if self.activity is None:
+            return found
+        assert graph.activity is not None
+        lively = graph.activity.to(found.dtype)
+        out: Tensor = found + self.activity(lively if wanted is None else lively[wanted])
+        return out
+
+    def _structural(self, graph: SnapshotGraph, wanted: Tensor | None) -> Tensor:
         if self.table is not None:
             return self.table[graph.node if wanted is None else graph.node[wanted]]
         parts = [graph.all] * len(self.structural)

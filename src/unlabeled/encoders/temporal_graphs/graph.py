@@ -68,6 +68,7 @@ class SnapshotGraph:
         since: int64 (N,), the snapshot in which each node is first seen.
         snapshots: T.
         attributes: float32 (N, A), of nodes, each row's absolute values adding up to 1; None where they have none.
+        activity: float32 (R, 4), as `activity` has it; None where it is not looked at.
     """
 
     node: Tensor
@@ -79,6 +80,7 @@ class SnapshotGraph:
     since: Tensor
     snapshots: int
     attributes: Tensor | None = None
+    activity: Tensor | None = None
 
     @property
     def nodes(self) -> int:
@@ -113,7 +115,9 @@ class SnapshotGraph:
         return replace(self, **moved)
 
 
-def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: bool = True) -> SnapshotGraph:
+def snapshot_graph(
+    snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: bool = True, with_activity: bool = False
+) -> SnapshotGraph:
     """The block-diagonal graph of snapshots; the data's links of a node to itself are left out (official code).
 
         gcn:    weight(u, v) = A_uv / sqrt(d_u d_v),  d the row sums of A
@@ -125,6 +129,7 @@ def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: 
         snapshots: `data.temporal_graphs.Snapshots`.
         edge_weight: what logits are multiplied by.
         self_loops: whether a node attends to itself too.
+        with_activity: whether `activity` is counted.
     """
     first = np.concatenate([[0], np.cumsum(snapshots.nodes)])
     rows = int(first[-1])
@@ -150,7 +155,30 @@ def snapshot_graph(snapshots: Any, edge_weight: EdgeWeight = "gcn", self_loops: 
         torch.from_numpy(np.searchsorted(snapshots.nodes, np.arange(len(snapshots)), side="right")),
         snapshots.count,
         None if snapshots.attributes is None else torch.from_numpy(shares(snapshots.attributes)),
+        torch.from_numpy(activity(snapshots)) if with_activity else None,
     )
+
+
+def activity(snapshots: Any) -> np.ndarray:
+    """How lively each node is in each snapshot since its first, from what has happened until then, float32 (R, 4).
+
+        log(1 + links in it), log(1 + events in it), log(1 + links up to it), 1 / (1 + snapshots since the last link)
+
+    Args:
+        snapshots: `data.temporal_graphs.Snapshots`; links of a node to itself do not count.
+    """
+    rows, total, last = [], np.zeros(len(snapshots)), np.full(len(snapshots), -np.inf)
+    for snapshot, nodes in enumerate(snapshots.nodes):
+        there = slice(snapshots.offsets[snapshot], snapshots.offsets[snapshot + 1])
+        source, target, weight = snapshots.source[there], snapshots.target[there], snapshots.weight[there]
+        ends, apart = np.concatenate([source, target]), np.tile(source != target, 2)
+        links = np.bincount(ends[apart], minlength=len(total))
+        events = np.bincount(ends[apart], np.tile(weight, 2)[apart], len(total))
+        total += links
+        last[links > 0] = snapshot
+        recent = 1 / (1 + snapshot - last)
+        rows.append(np.stack([np.log1p(links), np.log1p(events), np.log1p(total), recent], 1)[:nodes])
+    return np.concatenate(rows).astype(np.float32)
 
 
 def shares(rows: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ def temporal_encoder(
     residual: bool = False,
     edge_weight: EdgeWeight = "gcn",
     self_loops: bool = True,
+    activity: bool = False,
     incremental: bool = False,
 ) -> nn.Module:
     """An encoder of temporal graphs by name.
@@ -53,6 +54,8 @@ def temporal_encoder(
         residual: around attention.
         edge_weight: structural logits are multiplied by normalised weights (official code) or by counts (paper).
         self_loops: whether a node attends to itself among its neighbours.
+        activity: each node is also told by its links and events in a snapshot, its links so far, and how long ago the
+            last was (ours).
         incremental: learn from the last snapshot alone, on what an earlier run made of those before (IncSAT).
 
     Raises:
@@ -75,6 +78,7 @@ def temporal_encoder(
         residual=residual,
         edge_weight=edge_weight,
         self_loops=self_loops,
+        activity=activity,
         incremental=incremental,
     )
     if name == "self_attention":
