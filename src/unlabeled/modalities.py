@@ -53,6 +53,7 @@ class Modality:
         default_encoder: size to a name.
         raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
+        shows: what such a picture is, in a sentence for people; empty where it needs none.
         inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
         whole: where an encoder sees all samples at once (the nodes of a graph): (encoder, samples) to a table of
             representations. A batch that is larger than the data is then all of it.
@@ -75,6 +76,7 @@ class Modality:
     thumbnail: Callable[[Any, int], np.ndarray]
     inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
     whole: Callable[[nn.Module, Any], Rows] | None = None
+    shows: str = ""
 
 
 def image_size(samples: Any) -> int:
@@ -167,6 +169,7 @@ MODALITIES = {
         raw=node_counts,
         thumbnail=draw,
         inside=pictured,
+        shows="A picture is the graph; nodes of one kind have one colour.",
     ),
     "temporal_graphs": Modality(
         open=open_snapshots,
@@ -186,6 +189,7 @@ MODALITIES = {
         thumbnail=unlabeled.views.temporal_graphs.activity_bars,
         inside=lambda encoder, sample, side: [],
         whole=unlabeled.encoders.temporal_graphs.node_rows,
+        shows="A picture is what a node did: a bar a snapshot, by the logarithm of its events.",
     ),
 }
 

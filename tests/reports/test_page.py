@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from reports.material import HOSTILE, material, noise, plane
-from unlabeled.reports.gallery import COLOURS, slots
-from unlabeled.reports.material import Seen
+from unlabeled.reports.gallery import COLOURS, neighbours, slots
+from unlabeled.reports.material import Query, Seen, Shown
 from unlabeled.reports.page import MENU, page
+from unlabeled.reports.pictures import jpeg
 from unlabeled.reports.sections import LISTED, flat
 
 VOID = {"meta", "link", "img", "line", "circle", "path", "br"}
@@ -157,3 +158,12 @@ def test_settings_go_by_the_names_of_their_flags() -> None:
     assert flat(config) == {
         "seed": "0", "views.crop-area": "0.1, 1.0", "views.flip": "yes", "init": "–", "weight-decay": "1e-06",
     }  # fmt: skip
+
+
+def test_neighbours_without_classes_are_known_by_short_names_and_pictures_are_explained() -> None:
+    picture = jpeg(np.zeros((8, 8, 3), np.uint8))
+    one, near, far = (Shown(name, None, picture) for name in ("ann", "bob", "a-folder/a-long-name.jpg"))
+    queries = [Query(one, [(near, 0.9), (far, 0.5)])]
+    text = neighbours(Seen(3, 3, 0, None, queries, [], shows="A bar is a week."))
+    assert "<span>bob</span>" in text and "A bar is a week." in text
+    assert "<span>a-folder" not in text, "long names stand in the picture's title alone"

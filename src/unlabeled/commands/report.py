@@ -167,6 +167,7 @@ def _source(folder: "Run", encoder: "Encoder", samples: Any) -> Any:
         thumbnail=encoder.modality.thumbnail,
         side=encoder.modality.side(encoder.size),
         inside=partial(encoder.modality.inside, getattr(encoder.module, "encoder", encoder.module)),
+        shows=encoder.modality.shows,
         seed=folder.config()["seed"],
     )
 

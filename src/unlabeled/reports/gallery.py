@@ -11,6 +11,8 @@ COLOURS = 10
 """Classes with a colour of their own: the largest ones."""
 LEGEND = 60
 """Classes that the legend names."""
+SHORT = 12
+"""Letters of a name that stands under a neighbour without a class; that of a picture file is longer, and says less."""
 GRID = 4095  # places along an axis of the map: finer than any screen
 
 
@@ -111,7 +113,7 @@ def neighbours(seen: Seen | str) -> str:
     marks = " A neighbour of another class is dimmed and marked with a cross." if known else ""
     how = (
         f"<p>{counted(len(seen.queries), 'sample', 'samples')} spread over the data, each with its nearest among all "
-        f"others{of}, by the cosine of their embeddings.{marks}</p>"
+        f"others{of}, by the cosine of their embeddings.{marks}{f' {seen.shows}' if seen.shows else ''}</p>"
     )
     return section("neighbours", title, f'{how}<div class="queries">{"".join(map(_query, seen.queries))}</div>')
 
@@ -130,7 +132,8 @@ def _query(query: Query) -> str:
 def _neighbour(one: Shown, cosine: float, own: str | None) -> str:
     other = own is not None and one.label is not None and one.label != own
     mark = '<span class="cross" title="another class">✕</span> ' if other else ""
-    label = "" if one.label is None else f"<span>{mark}{shown(one.label)}</span>"
+    told = one.label if one.label is not None else one.name if len(one.name) <= SHORT else ""
+    label = f"<span>{mark}{shown(told)}</span>" if told else ""
     return (
         f"<li{' class=other' if other else ''}><figure>{_picture(one)}<figcaption>{label}"
         f"<small>{cosine:.3f}</small></figcaption></figure></li>"

@@ -38,6 +38,7 @@ class Source:
         seed: of the run.
         side: of a picture of a sample beyond which there is no more to see.
         inside: pictures of what the encoder makes of a sample on the way: (sample, side) to uint8 (side, side, 3) each.
+        shows: what a picture of a sample is, in a sentence; empty where that is plain.
     """
 
     samples: Any
@@ -48,6 +49,7 @@ class Source:
     seed: int
     side: int
     inside: Callable[[Any, int], list[np.ndarray]]
+    shows: str = ""
 
     def picture(self, place: int, side: int, small: Views | None = None) -> np.ndarray:
         """A sample's thumbnail, grey where it cannot be read any more: uint8 (side, side, 3).
@@ -95,6 +97,7 @@ def look(source: Source, limit: int = LIMIT) -> Seen:
         queries=_queries(source, embeddings, found) if len(found) > 1 else [],
         views=[_viewed(source, int(place)) for place in found[_spread(source, found, VIEWED)]],
         inside=[each for place in found[_spread(source, found, VIEWED)] for each in _inside(source, int(place))],
+        shows=source.shows,
     )
 
 

@@ -148,6 +148,7 @@ class Seen:
         queries: neighbours.
         views: of the first epochs.
         inside: what the encoder makes of a sample on the way, where that can be drawn.
+        shows: what a picture of a sample is, in a sentence; empty where that is plain.
     """
 
     samples: int
@@ -157,6 +158,7 @@ class Seen:
     queries: list[Query]
     views: list[Viewed]
     inside: list[Viewed] = field(default_factory=list)
+    shows: str = ""
 
 
 @dataclass(frozen=True)
