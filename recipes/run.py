@@ -184,4 +184,8 @@ def write_row(row: Path, figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except unlabeled.UserError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)
