@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, or those named, each written to its section of docs/performance.md.
 
-    python benchmarks/run.py [NAME ...]
+    python benchmarks/run.py [NAME ...] [--large]
 
 Peers that a table compares with (lightly, albumentations) are timed where they are installed; nothing depends on them.
 """
@@ -65,6 +65,7 @@ def keep(title: str, text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--large", action="store_true", help="of dysat: sizes that take minutes and gigabytes")
     names = parser.parse_args().names or list(BENCHMARKS)
     about = environment()
     where = f"{' and '.join(about['devices'])} ({about['machine']}), {about['threads']} threads"
