@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from timing import interleaved, table
+from timing import interleaved, resident, table
 from unlabeled.objectives import nt_xent
 
 WIDTH = 128
@@ -69,12 +69,6 @@ def _send_growth(there, name: str, batch: int) -> None:
     before = resident("VmRSS")
     both_ways(objective, first, second)
     there.send(resident("VmHWM") - before)
-
-
-def resident(which: str) -> float:
-    """Resident memory of this process in MB: `VmRSS` now, `VmHWM` at the peak (Linux)."""
-    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith(which))
-    return int(line.split()[1]) / 1024
 
 
 def run() -> list[str]:

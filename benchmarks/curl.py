@@ -1,9 +1,7 @@
 """A step of CURL with 30 components: stacked, one component after the other, and the products it is made of; memory."""
 
 import multiprocessing
-import resource
 import statistics
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
@@ -18,7 +16,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 import unlabeled
-from timing import interleaved, table
+from timing import interleaved, resident, table
 from unlabeled.encoders.images import image_encoder
 from unlabeled.methods.curl import CURL
 from unlabeled.training.method import Batch
@@ -99,12 +97,6 @@ def candidates() -> dict[str, Callable[[], object]]:
     }
 
 
-def peak() -> float:
-    """The most memory that this process ever had, in MiB."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def stream(out: Path, early: int, late: int) -> tuple[float, float]:
     """Peak memory of a learner of 8 x 8 digits after so many steps and after many more, in MiB."""
     pixels = (load_digits().images / 16).astype(np.float32)
@@ -117,7 +109,7 @@ def stream(out: Path, early: int, late: int) -> tuple[float, float]:
             while learner.loop.done < steps:
                 start = 16 * learner.batches % (len(pixels) - 16)
                 learner.observe(pixels[start : start + 16])
-            found.append(peak())
+            found.append(resident("VmHWM"))
     return found[0], found[1]
 
 

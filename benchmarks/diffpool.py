@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contrastive import resident
 from torch import Tensor, nn
 
-from timing import interleaved, table
+from timing import interleaved, resident, table
 from unlabeled.data.graphs import Graph, open_graphs, tidy
 from unlabeled.data.graphs.batch import GraphBatch, joined
 from unlabeled.data.graphs.form import GraphForm, form_of

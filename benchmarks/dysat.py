@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
-from timing import interleaved, table
+from timing import interleaved, resident, table
 from unlabeled import chance
 from unlabeled.data.temporal_graphs import Events, open_snapshots, read_events, southern_women
 from unlabeled.data.temporal_graphs.snapshots import Snapshots, snapshots_of
@@ -175,7 +175,7 @@ def growth(sizes: list[int]) -> list[str]:
 def step_of(links: int) -> tuple[float, float]:
     """Median seconds of a step, and the megabytes that data, method and steps need at most, but for the program."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    began_with = _peak()
+    began_with = resident("VmHWM")
     samples = made(links)
     method = prepared(samples, num_walks=1, walk_length=6).to(device)
     nodes = torch.arange(256, device=device)
@@ -187,14 +187,8 @@ def step_of(links: int) -> tuple[float, float]:
         if device.type == "cuda":
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - began)
-    peak = torch.cuda.max_memory_allocated() / 1e6 if device.type == "cuda" else _peak() - began_with
+    peak = torch.cuda.max_memory_allocated() / 1e6 if device.type == "cuda" else resident("VmHWM") - began_with
     return sorted(taken[1:])[2], peak
-
-
-def _peak() -> float:
-    """The most memory that this process held so far, in MB; a new program starts at nothing, unlike `ru_maxrss`."""
-    with Path("/proc/self/status").open(encoding="ascii") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
 
 
 def reading(events: int) -> list[str]:

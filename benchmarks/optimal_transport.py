@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from timing import interleaved, table
+from timing import interleaved, resident, table
 from unlabeled.objectives import balanced_assignment
 from unlabeled.objectives.optimal_transport.passes import Shares
 from unlabeled.objectives.optimal_transport.rows import Threads
@@ -69,12 +69,6 @@ def in_own_process(function: Callable[..., object], *arguments: object) -> objec
 
 def _send(there, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
     there.send(function(*arguments))
-
-
-def resident(which: str) -> float:
-    """Memory of this process in MB (Linux): `VmRSS` now, `VmHWM` at the peak, `RssAnon` what no file lies behind."""
-    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith(which))
-    return int(line.split()[1]) / 1024
 
 
 def anonymous_peak(act: Callable[[], object]) -> float:

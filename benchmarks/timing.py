@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 
 
 def interleaved(candidates: dict[str, Callable[[], object]], rounds: int, warmup: int = 1) -> dict[str, list[float]]:
@@ -47,3 +48,12 @@ def table(title: str, seconds: dict[str, list[float]], limit: str, work: float, 
         ratio = statistics.median(one / other for one, other in zip(times, seconds[limit], strict=True))
         lines.append(f"| {name} | {1e3 * median:.1f} | {work / median:,.0f} | {ratio:.2f} |")
     return [*lines, ""]
+
+
+def resident(field: str) -> float:
+    """Memory of this process in MB (Linux): `VmRSS` now, `VmHWM` at the peak, `RssAnon` what no file lies behind.
+
+    A new program starts at nothing, unlike `ru_maxrss`, which is its parent's at first.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
