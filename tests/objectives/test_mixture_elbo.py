@@ -173,3 +173,14 @@ def test_the_share_of_the_log_likelihood_is_computed_in_full_precision() -> None
         found = bernoulli_log_likelihood(logits, pixels)
     expected = Bernoulli(logits=logits.double()).log_prob(pixels.double()).sum(-1)
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("components", [1, 4, 29])
+def test_one_more_component_costs_every_sample_the_logarithm_of_its_share_in_the_prior(components: int) -> None:
+    """The prior is uniform over the active ones: one that no sample is in still changes the bound by log((K + 1) / K)."""
+    logits = torch.randn(6, components, dtype=torch.float64)
+    more = torch.cat([logits, torch.full((6, 1), -1e4, dtype=torch.float64)], 1)
+    torch.testing.assert_close(
+        categorical_kl(more) - categorical_kl(logits),
+        torch.full((6,), math.log((components + 1) / components), dtype=torch.float64),
+    )

@@ -331,7 +331,7 @@ class CURL(nn.Module):
     # --- what is kept and told --------------------------------------------------------------------------------------
 
     def memory(self) -> dict[str, Any]:
-        """What the stream has left behind beside the weights, and which component is which class."""
+        """What the stream has left behind beside the weights, and the names of its classes."""
         growth = {} if self.growth is None else self.growth.memory()
         left = {"growth": growth, "replay": self.replay.memory(), "births": self.births, "learnt": self.learnt}
         return left | {"classes": self.classes}
