@@ -177,7 +177,7 @@ def test_the_share_of_the_log_likelihood_is_computed_in_full_precision() -> None
 
 @pytest.mark.parametrize("components", [1, 4, 29])
 def test_one_more_component_costs_every_sample_the_logarithm_of_its_share_in_the_prior(components: int) -> None:
-    """The prior is uniform over the active ones: one that no sample is in still changes the bound by log((K + 1) / K)."""
+    """The prior is uniform over the active ones: one that no sample is in still costs log((K + 1) / K)."""
     logits = torch.randn(6, components, dtype=torch.float64)
     more = torch.cat([logits, torch.full((6, 1), -1e4, dtype=torch.float64)], 1)
     torch.testing.assert_close(
