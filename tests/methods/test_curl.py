@@ -39,7 +39,7 @@ def test_the_kl_over_the_batch_is_a_matter_of_learning_and_not_of_what_is_told()
     bounds = []
     for pictures in (some, more):
         method.before_step(1)
-        bounds.append(method.bound(method.terms(pictures))[:4])
+        bounds.append(method.terms(pictures).bound(method.over_batch)[:4])
     assert not torch.allclose(*bounds), "what is learnt depends on the batch"
     with torch.no_grad():
         method.before_step(1)
@@ -115,7 +115,7 @@ def test_supervised_components_are_the_classes_met_so_far(tmp_path: Path) -> Non
         ({"supervised": True, "components": 3}, True, "fewer than the 10 classes"),
         ({"supervised": True, "replay": "dynamic"}, True, "supervised takes replay fixed or none"),
         ({"replay_every": 1}, True, "replay_every takes a number of at least 2"),
-        ({"snapshot_every": 0}, True, "snapshot_every of 1"),
+        ({"snapshot_every": 0}, True, "snapshot_every takes a number of at least 1"),
         ({"replay": "dynamic", "expansion": False}, True, "leave expansion on"),
         ({"replay": "dynamic", "snapshot_every": 5}, True, "leave snapshot_every out"),
         ({"learning_rate": 0.0}, True, "learning_rate take numbers above 0"),

@@ -107,7 +107,7 @@ def test_rehearsing_with_the_component_that_was_generated_from() -> None:
         expected = (
             -method.component_bound(method.hidden(pictures), pictures, component).mean()
             if supervised
-            else -method.bound(method.terms(pictures)).mean()
+            else -method.terms(pictures).bound(method.over_batch).mean()
         )
         method.before_step(1)
         found = method.step(batch(), lambda loss, parameters=None: None)

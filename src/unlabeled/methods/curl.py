@@ -11,7 +11,6 @@ from unlabeled.distributed import collect, rank, world_size
 from unlabeled.encoders.images.dense import Channels
 from unlabeled.encoders.mixture import DecoderName, Mixture, Terms, Upsampling, VarianceName
 from unlabeled.errors import UserError
-from unlabeled.objectives.mixture_elbo import categorical_kl, mixture_elbo
 from unlabeled.training.budget import ENDLESS
 from unlabeled.training.expansion import Growth, Patience, birth, chunks, default_threshold, still
 from unlabeled.training.heads import width_of
@@ -108,22 +107,18 @@ class CURL(nn.Module):
         learning_rate: float = 1e-3,
     ) -> None:
         super().__init__()
-        if min(components, latent, buffer, *(decoder_widths or (1,))) < 1 or min(wait, burn_in, passes) < 0:
-            raise ValueError(
-                "components, latent, buffer and decoder_widths take at least 1; wait, burn_in and passes 0"
-            )
+        if min(components, latent, *(decoder_widths or (1,))) < 1 or passes < 0:
+            raise ValueError("components, latent and decoder_widths take at least 1, passes 0")
         if not 1 <= start <= components:
             raise ValueError(f"start takes 1 to {components}, the number of components, got {start}")
-        if replay_every < 2 or (snapshot_every is not None and snapshot_every < 1):
-            raise ValueError("replay_every takes a number of at least 2, snapshot_every of 1")
+        if snapshot_every is not None and snapshot_every < 1:
+            raise ValueError(f"snapshot_every takes a number of at least 1, got {snapshot_every}")
         if not (pixel_deviation > 0 and learning_rate > 0):
             raise ValueError("pixel_deviation and learning_rate take numbers above 0")
         if supervised and replay not in ("fixed", "none"):
             raise ValueError(f"supervised takes replay fixed or none, for it adds no components, got {replay}")
         if replay == "dynamic" and not expansion:
-            raise ValueError(
-                "replay dynamic rehearses from the last time that a component was added: leave expansion on"
-            )
+            raise ValueError("replay dynamic rehearses from when a component was added last: leave expansion on")
         if replay == "dynamic" and snapshot_every is not None:
             raise ValueError("replay dynamic takes its snapshots with new components: leave snapshot_every out")
         side = getattr(encoder, "image_size", None)
@@ -172,10 +167,6 @@ class CURL(nn.Module):
         """(B, C, S, S) to what the bound is made of, for all active components."""
         return self.mixture.terms(self.hidden(pictures), pictures, self.noise)
 
-    def bound(self, terms: Terms) -> Tensor:
-        """ll, (B,), of which the loss is minus the mean."""
-        return mixture_elbo(terms.likelihood, terms.latent_kl, terms.logits, self.over_batch)
-
     def component_bound(self, hidden: Tensor, pictures: Tensor, component: Tensor) -> Tensor:
         """What takes its place where components are known, (B,)."""
         return self.mixture.component_bound(hidden, pictures, component, self.noise)
@@ -211,12 +202,8 @@ class CURL(nn.Module):
         if sampled:
             latents = self.mixture.drawn(hidden, self.draws(), self.noise)
         terms = self.mixture.terms(hidden, pictures, self.noise)
-        # of the sample alone, also where --kl-over-batch was learnt with
-        bound = mixture_elbo(terms.likelihood, terms.latent_kl, terms.logits)
-        likelihood, latent_kl = (shares * terms.likelihood).sum(1), (shares * terms.latent_kl).sum(1)
-        return torch.cat(
-            [shares, latents, torch.stack([bound, likelihood, latent_kl, categorical_kl(terms.logits)], 1)], 1
-        )
+        # the bound is of the sample alone, also where --kl-over-batch was learnt with
+        return torch.cat([shares, latents, terms.bound()[:, None], terms.parts()], 1)
 
     # --- learning ---------------------------------------------------------------------------------------------------
 
@@ -256,7 +243,7 @@ class CURL(nn.Module):
         pictures = self.pictures(batch.views)
         if self.labels is not None:
             return -self.component_bound(self.hidden(pictures), pictures, self._seen(batch.index)).mean()
-        return -self.bound(self.terms(pictures)).mean()
+        return -self.terms(pictures).bound(self.over_batch).mean()
 
     def step(self, batch: Batch, update: Update) -> Tensor:
         """Rehearse where that is due, else learn the batch, and grow where it was too strange."""
@@ -271,7 +258,7 @@ class CURL(nn.Module):
             return self._learn_labelled(batch, update)
         pictures = self.pictures(batch.views)
         terms = self.terms(pictures)
-        bound = self.bound(terms)
+        bound = terms.bound(self.over_batch)
         update(-bound.mean())
         self.last = terms, bound.detach()
         self.replay.after(pictures, terms.logits.softmax(1), self.draws)
@@ -297,7 +284,7 @@ class CURL(nn.Module):
         if self.supervised_replay and component is not None:
             loss = -self.component_bound(self.hidden(pictures), pictures, component).mean()
         else:
-            loss = -self.bound(self.terms(pictures)).mean()
+            loss = -self.terms(pictures).bound(self.over_batch).mean()
         update(loss)
         return loss.detach()
 
@@ -354,11 +341,8 @@ class CURL(nn.Module):
         if self.last is None:
             return told
         terms, bound = self.last
-        shares = terms.logits.detach().softmax(1)
-        told["bound"] = float(bound.mean())
-        told["log_likelihood"] = float((shares * terms.likelihood.detach()).sum(1).mean())
-        told["latent_kl"] = float((shares * terms.latent_kl.detach()).sum(1).mean())
-        told["component_kl"] = float(categorical_kl(terms.logits.detach()).mean())
+        parts = ("log_likelihood", "latent_kl", "component_kl")
+        told |= {"bound": float(bound.mean()), **dict(zip(parts, terms.parts().detach().mean(0).tolist(), strict=True))}
         if self.growth is not None:
             told["poor"] = float((bound < self.growth.patience.threshold).float().mean())
         return told

@@ -24,14 +24,23 @@ class Patience:
     Args:
         threshold: c_new: samples whose bound on log p(x) is below it, strictly, are poor; in nats.
         size: poor samples that make a component, at least 1.
-        wait: steps on real data since the last component.
-        burn_in: steps in all before the first.
+        wait: steps on real data since the last component, at least 0.
+        burn_in: steps in all before the first, at least 0.
+
+    Raises:
+        ValueError: a number outside its range.
     """
 
     threshold: float
     size: int = 100
     wait: int = 100
     burn_in: int = 100
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or min(self.wait, self.burn_in) < 0:
+            raise ValueError(
+                f"buffer takes at least 1, wait and burn_in 0, got {self.size}, {self.wait}, {self.burn_in}"
+            )
 
 
 @dataclass

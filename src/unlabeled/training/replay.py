@@ -35,9 +35,14 @@ class Replay:
 
     Attributes:
         period: steps between snapshots, where they come at fixed times; else None.
+
+    Raises:
+        ValueError: `every` is below 2.
     """
 
     def __init__(self, components: int, every: int = 2) -> None:
+        if every < 2:
+            raise ValueError(f"replay_every takes a number of at least 2, got {every}")
         self.every = every
         self.period: int | None = None
         self.recent, self.total = torch.zeros(2, components, dtype=torch.float64)

@@ -13,9 +13,11 @@ from unlabeled.encoders.mixture.posterior import Posterior, VarianceName
 from unlabeled.encoders.mixture.prior import Prior
 from unlabeled.objectives.mixture_elbo import (
     bernoulli_log_likelihood,
+    categorical_kl,
     component_elbo,
     gaussian_kl,
     gaussian_log_likelihood,
+    mixture_elbo,
 )
 
 Noise = Callable[[Tensor], Tensor]
@@ -28,6 +30,16 @@ class Terms(NamedTuple):
     logits: Tensor
     likelihood: Tensor
     latent_kl: Tensor
+
+    def bound(self, over_batch: bool = False) -> Tensor:
+        """ll of every sample, (B,); `over_batch` as of `mixture_elbo`."""
+        return mixture_elbo(self.likelihood, self.latent_kl, self.logits, over_batch)
+
+    def parts(self) -> Tensor:
+        """What a sample's ll is the first less the others of, (B, 3): E log p(x | z), E KL(z), KL(y), over q(y | x)."""
+        shares = self.logits.softmax(1)
+        means = ((shares * each).sum(1) for each in (self.likelihood, self.latent_kl))
+        return torch.stack([*means, categorical_kl(self.logits)], 1)
 
 
 class Mixture(nn.Module):
