@@ -13,19 +13,24 @@ from finished import call, refused
 from small_graphs import write_tu
 from unlabeled.data.graphs import Graph
 from unlabeled.data.graphs.atlas import atlas
+from unlabeled.run import Run
 
 FEW = {"max_steps": 4, "batch_size": 16, "workers": 0, "network": {"hidden": 8, "output": 8, "assign_ratio": 0.5}}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TU folder of 60 real graphs; the class is how far apart the farthest nodes are."""
+def real_graphs(first: int, last: int) -> tuple[list[Graph], list[int]]:
+    """Some of each class, from one number to another; the class is how far apart the farthest nodes are."""
     whole = atlas()
     assert whole.labels is not None
-    places = np.concatenate([np.flatnonzero(whole.labels == label)[5:25] for label in range(3)])
+    places = np.concatenate([np.flatnonzero(whole.labels == label)[first:last] for label in range(3)])
     graphs = [whole.read(place) for place in places]
-    graphs = [Graph(graph.nodes, graph.edges, graph.degrees() % 2) for graph in graphs]
-    return write_tu(tmp_path_factory.mktemp("graphs") / "DS", graphs, whole.labels[places].tolist())
+    return [Graph(graph.nodes, graph.edges, graph.degrees() % 2) for graph in graphs], whole.labels[places].tolist()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TU folder of 60 real graphs."""
+    return write_tu(tmp_path_factory.mktemp("graphs") / "DS", *real_graphs(5, 25))
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +88,24 @@ def test_graph_classification_trained_on_labels(run: Path, capfd: Any) -> None:
     assert other["baselines"] == some["baselines"], "the folds are not the same"
     assert "at most 10" in refused(capfd, *asked, "--folds", 11)
     assert "at least 2" in refused(capfd, *asked, "--folds", 1)
+
+
+def test_whether_tested_graphs_were_met_is_told_graph_by_graph(run: Path, tmp_path: Path) -> None:
+    ask: dict[str, Any] = {"classifier": "logistic", "folds": 2}
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    others, labels = real_graphs(25, 45)
+    apart = write_tu(tmp_path / "apart", others, labels)
+    shared = write_tu(tmp_path / "shared", [*others, real_graphs(5, 6)[0][0]], [*labels, labels[0]])
+
+    def met(data: Path) -> bool | None:
+        found: Any = unlabeled.evaluate("graph-classification", copy, data=data, **ask)
+        told: bool | None = found.transductive
+        return told
+
+    assert met(shared) is True and met(apart) is False
+    config = copy / "config.yaml"
+    config.write_text(config.read_text().replace(str(Run(copy).config()["data"]), str(tmp_path / "gone")))
+    assert met(apart) is None
 
 
 def test_health_tells_how_clusters_are_used(run: Path, capfd: Any) -> None:

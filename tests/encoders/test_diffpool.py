@@ -77,16 +77,18 @@ def dense(built: DiffPool, graph: Graph, diagonal: str = "as-is") -> tuple[Tenso
         if number == 0 and diagonal != "as-is":
             weight.fill_diagonal_(0 if diagonal == "ignore" else 1)
             target.fill_diagonal_(1 if diagonal == "one" else 0)
-        if built.losses.link == "frobenius":
-            total = total + ((target - inner).square() * weight).sum() / n**2
-        elif built.losses.link in ("mincut", "dmon"):
-            total = total + cut_by_hand(built.losses.link, s, a)
-        elif built.losses.link == "bce":
-            for hop in range(1, built.losses.hops):
+        how, link = built.losses, torch.zeros((), dtype=torch.float64)
+        pairs = n**2 if how.norm == "n2" else 1
+        if how.link == "frobenius":
+            link = ((target - inner).square() * weight).sum() / pairs
+        elif how.link in ("mincut", "dmon"):
+            link = cut_by_hand(how.link, s, a)
+        elif how.link == "bce":
+            for hop in range(1, how.hops):
                 inner = inner + torch.linalg.matrix_power(s @ s.T, hop + 1)
             p, t = inner.clamp(max=1), target.clamp(max=1)
-            total = total - ((t * (p + 1e-7).log() + (1 - t) * (1 - p + 1e-7).log()) * weight).sum() / n**2
-        total = total - (s * s.log()).sum(1).mean()
+            link = -((t * (p + 1e-7).log() + (1 - t) * (1 - p + 1e-7).log()) * weight).sum() / pairs
+        total = total + how.link_weight * link - how.entropy_weight * (s * s.log()).sum(1).mean()
         x, a = (s.T @ z[0])[None], s.T @ a @ s
         z = built.embed[number + 1](x, DenseLinks(a[None]))
         read.append(z.amax(1))
@@ -117,6 +119,15 @@ def test_every_link_loss_and_its_gradient_are_the_dense_ones(link_loss: str, dia
     weights = list(built.assign.parameters())
     for found, other in zip(torch.autograd.grad(penalty, weights), torch.autograd.grad(expected, weights), strict=True):
         torch.testing.assert_close(found, other, rtol=1e-7, atol=1e-11)
+
+
+@pytest.mark.parametrize("link_loss", ["frobenius", "bce", "mincut"])
+def test_the_losses_weights_and_the_sum_in_place_of_the_mean(link_loss: str) -> None:
+    """Trap 2, and the paper's reading of the link loss, which grows with the graph; a cut is a share already."""
+    built = network(pools=2, link_loss=link_loss, link_norm="none", link_weight=0.3, entropy_weight=2.0)
+    _, penalty = run(built, GRAPHS)
+    expected = torch.stack([dense(built, graph)[1] for graph in GRAPHS]).mean()
+    torch.testing.assert_close(penalty, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["gathered", "spread", "frobenius", "cross_entropy"])

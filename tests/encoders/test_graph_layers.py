@@ -102,8 +102,40 @@ def test_a_block_stacks_layers_of_unit_length_side_by_side() -> None:
         if number < 2:
             x = block.norms[number](x.relu())
         torch.testing.assert_close(found[:, 5 * number : 5 * number + x.shape[1]], x)
-    assert Block(4, replace(how, concat=False)).width == 3
+    last = Block(4, replace(how, concat=False)).double().eval()
+    last.load_state_dict(block.state_dict())
+    assert last.width == 3
+    torch.testing.assert_close(
+        last(torch.ones_like(found[:, :4]), links), block(torch.ones_like(found[:, :4]), links)[:, 10:]
+    )
     assert not any(isinstance(each, nn.BatchNorm1d) for each in Block(4, replace(how, batch_norm=False)).modules())
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_without_biases_a_layer_is_linear(name: str) -> None:
+    """GIN but for its batch norm, which is of no bias of a layer."""
+    block = Block(4, Layers(name, hidden=5, output=3, bias=False))
+    assert not [key for key, _ in block.named_parameters() if "bias" in key and "norm" not in key]
+    batch = joined(GRAPHS)
+    none = torch.zeros(len(batch.owner), 4)
+    if name != "gin":
+        torch.testing.assert_close(block.layers[0](none, SparseLinks(batch, none), none), torch.zeros(len(none), 5))
+
+
+def test_dropout_is_of_every_layers_input_in_training_alone() -> None:
+    torch.manual_seed(0)
+    how = Layers(hidden=5, output=3, unit=False, batch_norm=False, own=True, dropout=0.5)
+    block, batch = Block(4, how), joined(GRAPHS)
+    x = torch.ones(len(batch.owner), 4)
+    links, seen = SparseLinks(batch, x), []
+    for layer in block.layers:
+        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    plain = block.eval()(x, links)
+    torch.testing.assert_close(plain, Block.forward(block, x, links))
+    seen.clear()
+    block.train()(x, links)
+    assert set(seen[0].unique().tolist()) == {0.0, 2.0}  # kept ones weigh twice
+    assert all((each == 0).float().mean() > 0.2 for each in seen)
 
 
 def test_residual_layers_add_to_what_is_as_wide() -> None:

@@ -81,10 +81,16 @@ def dense(module: SelfAttention, snapshots: Snapshots, gcn: bool = True) -> np.n
         for layer in module.structural:
             x = dense_layer(layer, x, dense_adjacency(snapshots, t), gcn)  # type: ignore[arg-type]
         hidden[: len(x), t] = x
-    return np.stack([dense_temporal(module.temporal[0], row + array(module.positions)[: len(row)]) for row in hidden])
+    out = hidden if module.positions is None else hidden + array(module.positions)
+    for number, layer in enumerate(module.temporal, 1):
+        follows = module.parts.feed_forward == "every" or (
+            module.parts.feed_forward == "last" and number == len(module.temporal)
+        )
+        out = np.stack([dense_temporal(layer, row, follows) for row in out])
+    return out
 
 
-def dense_temporal(layer: Any, x: np.ndarray) -> np.ndarray:
+def dense_temporal(layer: Any, x: np.ndarray, feed_forward: bool = True) -> np.ndarray:
     """Equation 2 for one node, query by query."""
     query, key, value = (x @ array(each.weight).T for each in (layer.query, layer.key, layer.value))
     width = value.shape[1] // layer.heads
@@ -94,6 +100,8 @@ def dense_temporal(layer: Any, x: np.ndarray) -> np.ndarray:
         for i in range(len(x)):
             share = softmax(key[: i + 1, part] @ query[i, part] / np.sqrt(width))
             mixed[i, part] = share @ value[: i + 1, part]
+    if not feed_forward:
+        return mixed
     return np.maximum(mixed @ array(layer.feed_forward.weight).T + array(layer.feed_forward.bias), 0) + mixed
 
 
@@ -103,6 +111,16 @@ def test_the_sparse_pass_is_the_dense_equation(weight: Any) -> None:
     found = array(module(module.graph_of(snapshots)))
     expected = dense(module, snapshots, weight == "gcn")
     np.testing.assert_allclose(found, expected, atol=1e-6)  # link weights are kept in float32
+
+
+@pytest.mark.parametrize("feed_forward", ["every", "last", "none"])
+@pytest.mark.parametrize("positions", [True, False])
+def test_layers_over_time_one_after_another(feed_forward: Any, positions: bool) -> None:
+    """The position-wise layer after every one, or the last alone (the paper), with positions and without."""
+    two: dict[str, Any] = {"temporal_widths": (8, 12), "temporal_heads": (4, 3)}
+    module, snapshots = small(feed_forward=feed_forward, positions=positions, **two), southern_women()
+    found = array(module(module.graph_of(snapshots)))
+    np.testing.assert_allclose(found, dense(module, snapshots), atol=1e-6)
 
 
 def gat_by_hand(layer: StructuralAttention, rows: Tensor, query: Tensor, key: Tensor) -> Tensor:

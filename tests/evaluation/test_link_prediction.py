@@ -19,7 +19,7 @@ from unlabeled.evaluation.link_prediction.examples import examples, splits, unli
 from unlabeled.evaluation.link_prediction.kept import kept_or_made
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.step import Answer, answers, asked_before, chosen, questions
-from unlabeled.evaluation.link_prediction.summary import figures, figures_of
+from unlabeled.evaluation.link_prediction.summary import answers_to, figures, figures_of
 from unlabeled.evaluation.link_prediction.training import Epoch
 
 
@@ -98,9 +98,26 @@ def test_negatives_that_were_linked_before() -> None:
     assert scores[~given.linked].sum() == len(negatives & past)  # memory alone cannot tell them
 
 
-def test_fewer_negatives_where_there_are_no_more() -> None:
-    pairs = unlinked(4, 0, np.array([0 * 4 + 1]), 50, generator())
-    assert len(pairs) == 5
+@pytest.mark.parametrize("most", [0, 10**6])
+def test_fewer_negatives_where_there_are_no_more(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(module, "PAIRS", most)
+    assert len(unlinked(4, 0, np.array([0 * 4 + 1]), 50, generator())) == 5
+    hub = np.arange(600) * 1001 + 1000  # a new node, linked with most of the others
+    assert len(unlinked(1001, 1000, hub, 600, generator())) == 400
+
+
+def test_links_to_self_are_asked_about_where_there_are_any() -> None:
+    """Trap 3: the official code keeps them; both figures are told, and a step without any answers for both."""
+    tasks: list[Any] = [("next", 1)]
+    assert [each.name for each in questions(with_self_links(), 7, tasks, 2, 0)] == ["next", "next self"]
+    assert [each.name for each in questions(southern_women(), 8, tasks, 2, 0)] == ["next"]
+    one, two = (Answer({}, []) for _ in range(2))
+    found = {7: {"next": one, "next self": two}, 8: {"next": one}}
+    assert answers_to(found, "next", [1], False) == {(7, 1): one, (8, 1): one}
+    assert [answers_to(found, "next", [1], True)[count, 1] is other for count, other in ((7, two), (8, one))] == [
+        True
+    ] * 2
+    assert answers_to(found, "new", [1], True) == {}
 
 
 def test_splits_share_out_everything() -> None:

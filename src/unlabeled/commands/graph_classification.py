@@ -24,14 +24,15 @@ class GraphsEvaluated(Evaluated):
     Args:
         deviation: over the folds.
         folds: the accuracy of each.
-        transductive: whether the encoder was pre-trained on the graphs that it is tested on, without their labels.
+        transductive: whether the encoder was pre-trained on any of the graphs that it is tested on, without their
+            labels; None where the data that it was trained on is no longer there to be compared.
         training: frozen, finetune or scratch.
         folding: fair or published.
     """
 
     deviation: float = 0.0
     folds: list[float] = field(default_factory=list)
-    transductive: bool = False
+    transductive: bool | None = False
     training: str = "frozen"
     folding: str = "fair"
 
@@ -108,8 +109,7 @@ def graph_classification(
     if trained.description["modality"] != "graphs":
         kind = trained.description["modality"]
         raise UserError(f"{folder.path} is a run of {kind}, and graph-classification is of graphs; use linear or knn.")
-    checkpoint = folder.checkpoint()
-    met = checkpoint is not None and checkpoint.data == samples.fingerprint()
+    met = False if training == "scratch" else _met(folder, samples)
     samples, parts = _folds(samples, fold_seed)
     parts = parts[:folds]
     features = _features(trained, random, samples)
@@ -128,11 +128,28 @@ def graph_classification(
     result = replace(
         _result(folder, ours, others, seed, protocol, parts, details),
         training=training,
-        transductive=training != "scratch" and met,
+        transductive=met,
         sanity=sanity(features["trained"], samples.labels),
     )
     folder.keep_evaluation(kept_as(f"graph-classification-{training}-{protocol}", 0), result)
     return result
+
+
+def _met(folder: "Run", samples: Any) -> bool | None:
+    """Whether a run was trained on any of some graphs; None where that cannot be told."""
+    from unlabeled.commands.load import data_of
+    from unlabeled.errors import UserError
+
+    checkpoint = folder.checkpoint()
+    if checkpoint is None:
+        return None
+    if checkpoint.data == samples.fingerprint():
+        return True
+    try:
+        own = data_of(folder)[0]
+    except UserError:
+        return None
+    return None if own.fingerprint() != checkpoint.data else not own.digests().isdisjoint(samples.digests())
 
 
 def _features(trained: "Encoder", random: "Encoder", samples: Any) -> "dict[str, np.ndarray]":

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FUTURE = 6
 """Snapshots ahead of the task multi-step (DySAT, appendix C)."""
 
+DEEPWALK: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50}
+"""What the table of embeddings is trained with in place of the run's: at the run's rate it would hardly move."""
+
 
 @dataclass(frozen=True)
 class LinkPredicted(Evaluated):
@@ -113,7 +116,7 @@ class _Asked:
             settings,
             encoder="node_table",
             epochs=self.deepwalk_epochs,
-            arguments=settings.arguments | {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50},
+            arguments=settings.arguments | DEEPWALK,
         )
         if self.incremental and count > 1:
             settings = replace(

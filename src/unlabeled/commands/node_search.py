@@ -67,10 +67,10 @@ def _number(samples: Any, snapshot: str | None) -> int:
     shown = samples.starts_shown()
     if snapshot is None:
         return len(shown) - 1
+    if snapshot.isdecimal() and int(snapshot) < len(shown):  # first: where starts are plain numbers, both would do
+        return int(snapshot)
     if snapshot in shown:
         return int(shown.index(snapshot))
-    if snapshot.isdecimal() and int(snapshot) < len(shown):
-        return int(snapshot)
     raise UserError(f"--snapshot takes 0 to {len(shown) - 1} or a start such as {shown[0]}, got {snapshot!r}.")
 
 

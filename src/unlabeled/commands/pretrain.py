@@ -95,7 +95,7 @@ def pretrain(
             in Python also an array, a pair of arrays, a torch data set or a list of graphs. By default a small real
             sample that comes with the installation.
         out: the run folder to make.
-        labels: a CSV with columns path,label; kept for evaluation, never seen by the method.
+        labels: a CSV with columns path,label, of timed links node,label; kept for evaluation, never seen by the method.
         epochs: passes over the data.
         max_steps: train for this many steps and no more; the learning rate falls to 0 there.
         max_time: stop after this many seconds, wherever training is; --resume goes on.
@@ -105,7 +105,7 @@ def pretrain(
             the samples of a part only, as in a batch of that size; a loss that is a mean over samples is unchanged.
         image_size: side of the views in pixels; by default the pictures' own up to 64, else 96.
         encoder: a timm or torchvision model, or small_resnet, by default chosen by the size of the views; for graphs
-            diffpool (the default) or flat.
+            diffpool (the default) or flat; for timed links self_attention (the default) or node_table.
         init: a run or a .safetensors file whose weights the encoder starts from.
         seed: of everything drawn by chance.
         devices: processes on this machine, one a device; under torchrun leave it out.

@@ -77,6 +77,7 @@ class Session:
         self.modality = modality_name
         self.samples = opened(kind, data, settings)
         self.form = form_of(kind, settings, self.samples)
+        batch_asked_for = settings.batch_size
         self.settings = settings = resolve(method, preset, kind, settings, self.samples, self.form, fabric.world_size)
         self.views = called(preset, "--views.", settings.views, size=self.form)
         checkpoint = Run(out).checkpoint() if resume else None
@@ -85,7 +86,7 @@ class Session:
         if execution.compile:
             compile_in_place(built.encoder)
         if not resume:
-            on_first(lambda: Run.create(out, settings.config()))
+            on_first(lambda: Run.create(out, replace(settings, batch_size=batch_asked_for).config()))
         self.run, self.execution = Run(out), execution
         on_first(self._claim)
         workers = default_workers(fabric) if execution.workers is None else execution.workers

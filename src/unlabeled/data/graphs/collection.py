@@ -143,6 +143,15 @@ class Graphs:
         """A digest of the graphs and of what their nodes carry, 32 hexadecimal digits; graphs' labels do not count."""
         return hashlib.blake2b(self.store.digest + self.rows.tobytes(), digest_size=16).hexdigest()
 
+    def digests(self) -> set[bytes]:
+        """One of each graph as it is numbered, of its links and of what its nodes carry."""
+        found = set()
+        for place in range(len(self)):
+            one = self.read(place)
+            carried = [part.tobytes() for part in (one.labels, one.attributes) if part is not None]
+            found.add(hashlib.blake2b(b"|".join([b"%d" % one.nodes, one.edges.tobytes(), *carried])).digest())
+        return found
+
     def subset(self, places: np.ndarray) -> "Graphs":
         """The graphs at `places`, integers (M,) from 0 to G - 1, in that order, sharing this one's store."""
         places = np.asarray(places, dtype=np.int64)

@@ -88,10 +88,12 @@ def unlinked(
         generator: of the draw.
         past: not looked at.
     """
-    if nodes**2 <= PAIRS:
-        low, high = np.triu_indices(nodes, 1)
-        key = (low * nodes + high)[high >= lowest]
-        key = key[~np.isin(key, linked)]
+    possible = (nodes * (nodes - 1) - lowest * (lowest - 1)) // 2
+    if nodes**2 <= PAIRS or 2 * (len(linked) + many) >= possible:  # few pairs, or most of them are taken
+        high = np.repeat(np.arange(lowest, nodes), np.arange(lowest, nodes))
+        first = np.cumsum(np.arange(lowest, nodes)) - np.arange(lowest, nodes)
+        low = np.arange(possible) - np.repeat(first, np.arange(lowest, nodes))
+        key = np.setdiff1d(low * nodes + high, linked)
         key = generator.choice(key, min(many, len(key)), replace=False)
         return np.stack([key // nodes, key % nodes], 1)
     found = np.empty(0, np.int64)

@@ -53,7 +53,7 @@ def epochs(
     form = kind.size(samples)
     settings = resolve(method, preset, kind, settings, samples, form)
     views = called(preset, "--views.", settings.views, size=form)
-    steps = Steps(samples, views, settings.seed, settings.batch_size)
+    steps = Steps(samples, views, settings.seed, settings.batch_size, parts=settings.accumulate)
     total = settings.epochs * steps.per_epoch
     total = total if settings.max_steps is None else min(total, settings.max_steps)
     loop = Loop(fabric, build(method, kind, settings, samples, form), settings.batch_size, Budget(total), settings.seed)
