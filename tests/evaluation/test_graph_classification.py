@@ -156,6 +156,22 @@ def test_training_learns_and_stops_where_nothing_gets_better(tmp_path: Path) -> 
     assert len(curves.loss) - 1 - curves.best() == 5
 
 
+def test_the_epoch_is_chosen_by_accuracy_or_by_loss(tmp_path: Path) -> None:
+    what, fold = world(tmp_path), fair_folds(LABELS, 0, None, NAMES)[0]
+    watched = [fold.validation, fold.test]
+    for stop_on in ("accuracy", "loss"):
+        how = Training(epochs=80, patience=4, learning_rate=0.05, stop_on=stop_on)  # type: ignore[arg-type]
+        curves = what.curves(fold.train, watched, how, 0, stop_on)
+        figure = curves.accuracies[:, 0] if stop_on == "accuracy" else -curves.cross_entropy
+        assert curves.best(how.stop_on) == int(np.argmax(figure))
+        assert len(figure) == 80 or len(figure) - 1 - int(np.argmax(figure)) == 4
+    torch.manual_seed(0)
+    network, rows = Penalised(3, 3), Rows(np.zeros((120, 3)))  # no sample says more than another
+    how = Training(epochs=1, patience=None)
+    found = train(network, 3, rows, LABELS, np.arange(120), [np.arange(50)], AsTheyAre(), how, (0,), "")
+    assert found.cross_entropy[0] == pytest.approx(np.log(3), abs=0.5) and found.accuracies[0, 0] in (0.0, 1.0)
+
+
 def test_the_penalty_of_the_network_is_trained_too() -> None:
     def length(weighs: float) -> float:
         torch.manual_seed(0)

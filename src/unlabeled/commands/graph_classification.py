@@ -47,6 +47,7 @@ def graph_classification(
     classifier: Literal["svm", "linear-svm", "logistic"] = "svm",
     epochs: int = 100,
     patience: int = 25,
+    stop_on: Literal["accuracy", "loss"] = "accuracy",
     batch_size: int = 20,
     learning_rate: tuple[float, ...] = (1e-3,),
     repeats: int = 3,
@@ -74,7 +75,8 @@ def graph_classification(
         classifier: of frozen representations and of the baselines: a support vector machine with Gaussian kernel, a
             linear one, or logistic regression; its settings are chosen inside each fold.
         epochs: of finetune and scratch, at most.
-        patience: epochs without a better hold-out accuracy after which fair training stops.
+        patience: epochs without a better figure on the hold-out after which fair training stops.
+        stop_on: that figure, which chooses the epoch too: accuracy, or loss, the mean cross-entropy.
         batch_size: graphs a step, at least 2.
         learning_rate: of Adam; of several, each fold's validation part chooses.
         repeats: trainings of each fold from different weights under the fair protocol, whose accuracies are averaged.
@@ -100,7 +102,7 @@ def graph_classification(
         raise UserError(f"--folds takes at most 10, got {folds}.")
     if training == "frozen" and protocol == "published":
         raise UserError("--protocol published chooses an epoch, and frozen has none; add --training scratch.")
-    ways = [Training(epochs, patience, batch_size, rate) for rate in learning_rate]
+    ways = [Training(epochs, patience, batch_size, rate, stop_on=stop_on) for rate in learning_rate]
     if not ways:
         raise UserError("--learning-rate takes at least one number above 0.")
     folder = Run.open(run)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from unlabeled.training.loader import Samples, Views, seen
 from unlabeled.training.method import Penalises
 from unlabeled.training.progress import Progress
 
+StopOn = Literal["accuracy", "loss"]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -23,11 +25,12 @@ class Training:
 
     Args:
         epochs: at most, at least 1.
-        patience: epochs without a better accuracy on the first watched part after which training ends; None never.
+        patience: epochs without a better figure on the first watched part after which training ends; None never.
         batch_size: samples a step, the last ones of an epoch shared out so that no step has much fewer; at least 2.
         learning_rate: of Adam, above 0.
         clip: largest norm of the gradient, above 0.
         hidden: width of the classifier's one hidden layer, at least 1.
+        stop_on: that figure: accuracy, or the mean cross-entropy, which jumps less from epoch to epoch.
 
     Raises:
         UserError: a number outside its range.
@@ -39,6 +42,7 @@ class Training:
     learning_rate: float = 1e-3
     clip: float = 2.0
     hidden: int = 50
+    stop_on: StopOn = "accuracy"
 
     def __post_init__(self) -> None:
         least = {"epochs": (self.epochs, 1), "patience": (self.patience, 1), "batch-size": (self.batch_size, 2)}
@@ -51,19 +55,21 @@ class Training:
 
 @dataclass(frozen=True)
 class Curves:
-    """Accuracies after each epoch.
+    """What there is to be seen after each epoch.
 
     Args:
         accuracies: float64 (E, P) for P watched parts.
+        cross_entropy: mean over the first of them, (E,).
         loss: mean training loss of each epoch, (E,).
     """
 
     accuracies: np.ndarray
+    cross_entropy: np.ndarray
     loss: np.ndarray
 
-    def best(self, part: int = 0) -> int:
-        """The epoch, from 0, with the best accuracy on a part; of equals the first."""
-        return int(self.accuracies[:, part].argmax())
+    def best(self, by: StopOn = "accuracy") -> int:
+        """The epoch, from 0, with the best figure on the first watched part; of equals the first."""
+        return int(self.accuracies[:, 0].argmax() if by == "accuracy" else self.cross_entropy.argmin())
 
 
 def train(
@@ -101,7 +107,7 @@ def train(
     both = nn.ModuleList([network, head]).to(device)
     optimizer = torch.optim.Adam(both.parameters(), how.learning_rate)
     answers = torch.from_numpy(labels).to(device)
-    accuracies, losses = [], []
+    accuracies, apart, losses = [], [], []
     with Progress(what, how.epochs, "epochs", patience=5.0) as progress:
         for epoch in range(how.epochs):
             both.train()
@@ -117,13 +123,15 @@ def train(
                 summed += float(loss.detach()) * len(places)
             if not np.isfinite(summed):
                 raise UserError(f"{what}: the loss is no finite number after epoch {epoch + 1}; lower --learning-rate.")
-            accuracies.append([_accuracy(both, samples, labels, part, views, device) for part in watched])
+            judged = [_judged(both, samples, labels, part, views, device) for part in watched]
+            accuracies.append([accuracy for accuracy, _ in judged])
+            apart.append(judged[0][1])
             losses.append(summed / len(order))
             progress.update(epoch + 1)
-            noted = np.array(accuracies)[:, 0]
-            if how.patience is not None and epoch - int(noted.argmax()) >= how.patience:
+            curves = Curves(np.array(accuracies), np.array(apart), np.array(losses))
+            if how.patience is not None and epoch - curves.best(how.stop_on) >= how.patience:
                 break
-    return Curves(np.array(accuracies), np.array(losses))
+    return curves
 
 
 def _loss(network: nn.Module, head: nn.Module, views: Any, answers: Tensor) -> Tensor:
@@ -132,16 +140,19 @@ def _loss(network: nn.Module, head: nn.Module, views: Any, answers: Tensor) -> T
 
 
 @torch.inference_mode()
-def _accuracy(
+def _judged(
     both: nn.ModuleList, samples: Samples, labels: np.ndarray, places: np.ndarray, views: Views, device: str
-) -> float:
+) -> tuple[float, float]:
+    """Accuracy and mean cross-entropy of a part."""
     both.eval()
-    right = 0
+    right, lost = 0, 0.0
     for part in np.array_split(places, -(-len(places) // 128)):
         batch = seen(samples, views, part, (0, chance.VIEWS, 0), [])
-        scores = both[1](both[0](batch.views.to(device)))
-        right += int((scores.argmax(1).cpu().numpy() == labels[part]).sum())
-    return right / len(places)
+        scores = both[1](both[0](batch.views.to(device))).float().cpu()
+        answers = torch.from_numpy(labels[part])
+        right += int((scores.argmax(1) == answers).sum())
+        lost += float(cross_entropy(scores, answers, reduction="sum"))
+    return right / len(places), lost / len(places)
 
 
 Fresh = Callable[[int], nn.Module]

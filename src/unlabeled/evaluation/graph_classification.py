@@ -81,10 +81,11 @@ class Labelled:
                 self.fresh(draw), self.width, self.samples, self.labels, learnt, watched, self.views, how,
                 (self.seed, draw), what,
             )  # fmt: skip
-            return np.column_stack([found.accuracies, found.loss]).tolist()  # type: ignore[no-any-return]
+            told = [found.accuracies, found.cross_entropy, found.loss]
+            return np.column_stack(told).tolist()  # type: ignore[no-any-return]
 
         numbers = np.array(kept_numbers(self.folder / f"{key_of(*asked)}.json", what, make))
-        return Curves(numbers[:, :-1], numbers[:, -1])
+        return Curves(numbers[:, :-2], numbers[:, -2], numbers[:, -1])
 
 
 def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: Sequence[float], repeats: int) -> Folded:
@@ -109,7 +110,7 @@ def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: S
             for each in learning_rates:
                 said = f"fold {number + 1}, rate {each:g}"
                 curves = what.curves(fold.train, [fold.validation], replace(how, learning_rate=each), number, said)
-                tried[each] = float(curves.accuracies.max())
+                tried[each] = float(curves.accuracies[curves.best(how.stop_on), 0])
             rate = max(tried, key=lambda each: tried[each])
         rates.append(rate)
         found = []
@@ -119,9 +120,10 @@ def fair(what: Labelled, folds: Sequence[Fold], how: Training, learning_rates: S
             draw = (repeat + 1) * FOLDS + number
             said = f"fold {number + 1} of {len(folds)}, start {repeat + 1} of {repeats}"
             curves = what.curves(learnt, [stops, fold.test], replace(how, learning_rate=rate), draw, said)
-            found.append(float(curves.accuracies[curves.best(), 1]))
-            epochs.append(curves.best() + 1)
-            held_out.append(float(curves.accuracies[curves.best(), 0]))
+            best = curves.best(how.stop_on)
+            found.append(float(curves.accuracies[best, 1]))
+            epochs.append(best + 1)
+            held_out.append(float(curves.accuracies[best, 0]))
         accuracies.append(float(np.mean(found)))
     details: dict[str, Any] = {"learning_rates": rates, "repeats": repeats, "held_out": float(np.mean(held_out))}
     return folded(accuracies, epochs=float(np.mean(epochs)), **details)
