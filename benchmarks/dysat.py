@@ -213,7 +213,7 @@ def reading(events: int) -> list[str]:
 def sections() -> Iterator[list[str]]:
     """One measurement after the other."""
     large = "--large" in sys.argv
-    sizes = [100_000 * 2**power for power in range(5 if large else 3)]
+    sizes = [100_000 * 2**power for power in range(8 if large else 3)]
     yield [TITLE, ""]
     yield enron()
     yield reading(10_000_000 if large else 1_000_000)
