@@ -86,6 +86,24 @@ class Parser(jsonargparse.ArgumentParser):
         if wrong and wrong[1] in self.hints:
             flag = f"--{wrong[1]}".replace("_", "-")
             return f"{flag} takes {_in_words(self.hints[wrong[1]])}, got {wrong[2]}."
+        missing = re.match(r"the following arguments are required: (.*)$", problem)
+        if missing:
+            names = [
+                f"--{name}".replace("_", "-") if name in self.hints else name.upper() for name in missing[1].split(", ")
+            ]
+            return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing; see --help."
+        bare = re.match(r"argument --([\w.-]+): expected .*$", problem)
+        if bare and bare[1].replace("-", "_") in self.hints:
+            return f"--{bare[1]} takes {_in_words(self.hints[bare[1].replace('-', '_')])}, and fewer words follow it."
+        strange = re.match(r"Option '([\w.]+)' is not accepted", problem)
+        if strange:
+            near = get_close_matches(strange[1], self.hints, 2)
+            said = f"is it {' or '.join(near)}?" if near else "see --help for what there is."
+            return f"the file of --config has {strange[1]!r}, of which there is no flag here; {said}"
+        if problem.startswith('Parser key "config"'):
+            return f"--config takes a file of flags in YAML, and there is none at {problem.rpartition(': ')[2]}."
+        if problem.startswith("Unexpected config"):
+            return "the file of --config holds no flags by name; give one such as a run's config.yaml."
         unknown = re.match(r"[Uu]nrecognized arguments: (.*)$", problem)
         if unknown:
             word = unknown[1].split()[0]
@@ -182,6 +200,9 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     named = bool(words) and not words[0].startswith("-")
     config = _config(words)
     method, rest = (words[0], words[1:]) if named else (config.get("method"), words)
+    if method != config.get("method", method):
+        raise UserError(f"--config is of the method {config['method']}, and the command of {method}; take one of them.")
+    rest = _config_first(rest)
     lines = "\n".join(f"  {name:<12} {methods.summary(name)}" for name in methods.names())
     description = f"{_description(pretrain)}\n\nmethods (their own flags: unlabeled pretrain NAME --help):\n{lines}"
     parser = Parser(f"unlabeled pretrain {method or 'METHOD'}", description, rest)
@@ -193,7 +214,7 @@ def _pretrain(verb: str, words: list[str]) -> tuple[Callable[..., Any], Parser]:
     found = methods.find(method)
     from unlabeled.modalities import modality
 
-    name = _modality_of(rest, found)
+    name = _modality_of(rest, config, found)
     kind = modality(name)
     preset = getattr(found, "views", {}).get(name, kind.views)
     parser.add_function(found, ("encoder",), f"{found.__name__}: its own flags")
@@ -264,6 +285,20 @@ def _config(words: Sequence[str]) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _modality_of(words: Sequence[str], method: type) -> str:
-    path = _value(words, "--data")
-    return methods.looks_at(method)[0] if path is None else recognise(path)
+def _config_first(words: list[str]) -> list[str]:
+    """`--config` before all other flags, so that these win wherever they stand."""
+    for place, word in enumerate(words):
+        if word == "--config" or word.startswith("--config="):
+            end = place + 1 + (word == "--config")
+            return [*words[place:end], *words[:place], *words[end:]]
+    return words
+
+
+def _modality_of(words: Sequence[str], config: dict[str, Any], method: type) -> str:
+    """That of the data: of `--data`, of the file of flags, or of the run that is to go on."""
+    from unlabeled.training.settings import MEMORY
+
+    path, out = _value(words, "--data") or config.get("data"), _value(words, "--out")
+    if path is None and "--resume" in words and out is not None:
+        path = _config(["--config", str(Path(out) / "config.yaml")]).get("data")
+    return methods.looks_at(method)[0] if path in (None, MEMORY) else recognise(path)

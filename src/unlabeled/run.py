@@ -41,6 +41,9 @@ PACKAGES = (
     "faiss-cpu",
 )  # fmt: skip
 
+DESCRIBES = {"modality", "method", "represents", "encoder", "image_size", "network"}
+"""What encoder.json must have."""
+
 
 class Run:
     """One folder; see the module's docstring for what is in it.
@@ -62,8 +65,10 @@ class Run:
         """
         run = cls(path)
         if run.path.exists() and not run._is_free():
-            what = "a run" if (run.path / "config.yaml").exists() else "something else"
-            raise UserError(f"{run.path} holds {what} already; choose another --out, or go on with --resume.")
+            if (run.path / "config.yaml").exists():
+                raise UserError(f"{run.path} holds a run already; choose another --out, or go on with --resume.")
+            what = "holds something else already" if run.path.is_dir() else "is a file"
+            raise UserError(f"{run.path} {what}; choose another --out.")
         run.path.mkdir(parents=True, exist_ok=True)
         run._write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         run._write("environment.json", json.dumps(environment(), indent=2))
@@ -99,7 +104,7 @@ class Run:
             config = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError):
             config = None
-        if not isinstance(config, dict):
+        if not isinstance(config, dict) or not config.keys() >= {"method", "data", "labels", "seed", "network"}:
             raise UserError(f"{self.path / 'config.yaml'} cannot be read as settings; the run folder is damaged.")
         return config
 
@@ -194,8 +199,8 @@ class Run:
             description = json.loads(path.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError):
             description = None
-        if not isinstance(description, dict):
-            raise UserError(f"{path} cannot be read as JSON; the run folder is damaged.")
+        if not isinstance(description, dict) or not description.keys() >= DESCRIBES:
+            raise UserError(f"{path} cannot be read as what describes an encoder; the run folder is damaged.")
         return description
 
     def weights(self) -> dict[str, Tensor]:

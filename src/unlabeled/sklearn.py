@@ -18,6 +18,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
+from unlabeled.errors import UserError
+
 if TYPE_CHECKING:
     from unlabeled.commands.load import Encoder as Loaded
     from unlabeled.commands.pretrain import Pretrained
@@ -146,7 +148,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         from unlabeled.run import Run
 
         weights = run.read_bytes() if run.is_file() else pack(Run.open(run))
-        self._cached = weights, unpack(weights, run)
+        self._cached = weights, _of_pictures(unpack(weights, run), run)
         self.weights_ = weights
 
     def _loaded(self) -> "Loaded":
@@ -158,7 +160,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise NotFittedError("this Encoder has learnt nothing yet: call fit, or give it a run.")
         source: Any = getattr(self, "weights_", self.run)
         if self._cached is None or self._cached[0] is not source:
-            self._cached = source, unpack(source) if isinstance(source, bytes) else load(source)
+            self._cached = source, _of_pictures(unpack(source) if isinstance(source, bytes) else load(source), self.run)
         return self._cached[1]
 
     def _quietly(self) -> AbstractContextManager[Any]:
@@ -190,7 +192,28 @@ def _pictures(X: Any) -> Any:
     """X as `unlabeled` opens it: an array, a list of paths, one path, or a torch data set as it is."""
     if isinstance(X, str | os.PathLike) or not (isinstance(X, list | tuple) or hasattr(X, "__array__")):
         return X
+    strange = [] if hasattr(X, "__array__") else [each for each in X if not _may_be_a_picture(each)]
+    if strange:
+        kind = type(strange[0]).__name__
+        raise UserError(f"this Encoder takes pictures, arrays or paths, and X holds {kind}; use unlabeled.pretrain.")
     array = np.asarray(X)
     if array.dtype.kind not in "OU":
         return array
     return [os.fspath(path) for path in array.ravel()]
+
+
+def _may_be_a_picture(each: Any) -> bool:
+    arrays = "__array__", "__array_interface__"
+    return isinstance(each, str | os.PathLike | list | tuple) or any(hasattr(each, name) for name in arrays)
+
+
+def _of_pictures(encoder: "Loaded", run: Any) -> "Loaded":
+    """The same.
+
+    Raises:
+        UserError: it is one of other data.
+    """
+    kind = encoder.description["modality"]
+    if kind != "images":
+        raise UserError(f"this Encoder is of pictures, and {run or 'the run'} is of {kind}; use unlabeled.load.")
+    return encoder

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from battery.small import session, world_of
 from unlabeled import chance, methods
+from unlabeled.commands.packed import pack
 from unlabeled.distributed import average_gradients
 from unlabeled.errors import UserError
 from unlabeled.run import Run
 from unlabeled.training.batch_norm import over_processes
 from unlabeled.training.loader import Steps
 from unlabeled.training.method import ActsBeforeStep, Batch, LooksThrough, Penalises, Prepares, Represents, StepsItself
-from unlabeled.training.pretraining import Session
+from unlabeled.training.pretraining import Session, initialise
 
 MethodClass = Callable[..., Any]
 
@@ -78,6 +79,17 @@ def saves_and_loads_equal_embeddings(method: MethodClass, folder: Path) -> None:
             expected, found = trained.encoder(batch), fresh(batch)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
     assert expected.std() > 0, "all embeddings are equal, so that the check would pass for any"
+
+
+def gives_its_encoder_to_another_run(method: MethodClass, folder: Path) -> None:
+    """`--init`: the encoder of a run, and of its exported file, fills one built alike, whatever else is kept."""
+    one = session(method, folder / "run", steps=2)
+    one.train()
+    (folder / "encoder.safetensors").write_bytes(pack(Run.open(folder / "run")))
+    for source in (folder / "run", folder / "encoder.safetensors"):
+        fresh = world_of(method).fresh(one.form)
+        initialise(fresh, source)
+        same_state(one.loop.method.encoder.state_dict(), fresh.state_dict())
 
 
 def resumes_to_the_same_bits(method: MethodClass, folder: Path, accumulate: int = 1) -> None:
@@ -178,8 +190,8 @@ def depends_on_its_seed(method: MethodClass, folder: Path) -> None:
 
 
 CHECKS = (
-    loss_falls_on_one_batch, saves_and_loads_equal_embeddings, resumes_to_the_same_bits, steps_in_parts,
-    depends_on_its_seed,
+    loss_falls_on_one_batch, saves_and_loads_equal_embeddings, gives_its_encoder_to_another_run,
+    resumes_to_the_same_bits, steps_in_parts, depends_on_its_seed,
 )  # fmt: skip
 
 

@@ -167,6 +167,14 @@ class KeepsSomethingElse(hooks.Plain):
         return self.head(self.encoder(batch)) + self.calls
 
 
+class SavesAnotherEncoder(hooks.Representing):
+    """Broken: what it saves of its encoder is not what it has trained."""
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().state_dict(*args, **kwargs)
+        return {name: each + name.startswith("encoder.") for name, each in found.items()}
+
+
 class CountsOutsideItsState(hooks.Plain):
     """Broken: what it does depends on a counter that no checkpoint holds."""
 
@@ -188,6 +196,7 @@ class DrawsFromTheClock(hooks.Plain):
 BROKEN = {
     "loss_falls_on_one_batch": ClimbsTheLoss,
     "saves_and_loads_equal_embeddings": KeepsSomethingElse,
+    "gives_its_encoder_to_another_run": SavesAnotherEncoder,
     "resumes_to_the_same_bits": CountsOutsideItsState,
     "steps_in_parts": CountsOutsideItsState,
     "depends_on_its_seed": DrawsFromTheClock,

@@ -14,6 +14,7 @@ from small_graphs import write_tu
 from unlabeled.data.graphs import Graph
 from unlabeled.data.graphs.atlas import atlas
 from unlabeled.run import Run
+from unlabeled.sklearn import Encoder
 
 FEW = {"max_steps": 4, "batch_size": 16, "workers": 0, "network": {"hidden": 8, "output": 8, "assign_ratio": 0.5}}
 
@@ -129,9 +130,30 @@ def test_export_gives_the_same_encoder_and_refuses_what_cannot_be(run: Path, tmp
     code, found = call(capfd, "export", run, "--format", "safetensors", "--out", tmp_path / "e.safetensors")
     assert code == 0 and found["largest_difference"] == 0
     assert "safetensors" in refused(capfd, "export", run, "--format", "onnx", "--out", tmp_path / "e.onnx")
-    assert "timm does not build" in refused(
+    assert "timm has networks for pictures" in refused(
         capfd, "export", run, "--format", "timm", "--out", tmp_path / "t.safetensors"
     )
+
+
+def test_a_runs_own_flags_are_those_of_its_data(run: Path, tmp_path: Path, capfd: Any) -> None:
+    """SimCLR has other views and encoders for graphs than for pictures; no `--data` says which."""
+    code, again = call(capfd, "pretrain", "--config", run / "config.yaml", "--out", tmp_path / "again", "--workers", 0)
+    assert code == 0 and again["modality"] == "graphs" and Run(tmp_path / "again").config() == Run(run).config()
+    code, resumed = call(capfd, "pretrain", "simclr", "--out", run, "--resume", "--network.pools", 2, "--workers", 0)
+    assert code == 0 and resumed["modality"] == "graphs" and resumed["steps"] == 4
+
+
+def test_flat_has_nothing_of_diffpools(folder: Path, tmp_path: Path, capfd: Any) -> None:
+    asked = ("pretrain", "simclr", "--data", folder, "--out", tmp_path / "run", "--batch-size", 16, "--encoder", "flat")
+    for flag, value in {"--network.pools": 2, "--network.assign-ratio": 0.5, "--network.link-loss": "none"}.items():
+        assert "of diffpool, and flat has none" in refused(capfd, *asked, flag, value)
+
+
+def test_the_scikit_learn_encoder_is_of_pictures(run: Path) -> None:
+    with pytest.raises(unlabeled.UserError, match=r"is of pictures, and .* is of graphs"):
+        Encoder(run).get_feature_names_out()
+    with pytest.raises(unlabeled.UserError, match="takes pictures, arrays or paths, and X holds Graph"):
+        Encoder(method="diffpool").fit(real_graphs(5, 25)[0])
 
 
 def test_the_page_draws_clusters(run: Path, capfd: Any) -> None:

@@ -56,6 +56,7 @@ def test_a_learner_says_when_and_why_it_grew_and_can_be_asked(tmp_path: Path) ->
         assert learner.embed(batches(1)[0]).shape == (8, 3) and learner.sample(1, 5).shape == (5, 1, 8, 8)
         with pytest.raises(UserError, match="a component is from 0 to"):
             learner.sample(6, 1)
+    assert [line["step"] for line in Run(tmp_path / "run").metrics()] == [learner.loop.done]  # few batches are told too
     found = unlabeled.load(tmp_path / "run").embed(batches(1)[0])
     np.testing.assert_allclose(found, learner.embed(batches(1)[0]), rtol=1e-5, atol=1e-6)
 
@@ -154,8 +155,17 @@ def test_a_followed_folder_is_gone_on_with_by_the_runs_folder_alone(
     resume = ["pretrain", "curl", "--out", out, "--resume"]
     assert "add --follow" in refused(capfd, *resume)
     code, found = call(capfd, *resume, "--follow", "--follow-idle", "0.1")
-    assert code == 0 and found["samples"] == 30
-    for flags in (["--order", "by-class"], ["--epochs", 3], ["--labels", "none.csv"], ["--tensorboard"], ["--keep", 2]):
+    assert code == 0 and found["samples"] == 30 and found["loss"] > 0
+    code, again = call(capfd, *resume, "--follow", "--follow-idle", "0.1")  # nothing new: the loss is that of before
+    assert code == 0 and again["loss"] == found["loss"]
+    for flags in (
+        ["--order", "by-class"],
+        ["--epochs", 3],
+        ["--labels", "none.csv"],
+        ["--tensorboard"],
+        ["--keep", 2],
+        ["--workers", 1],
+    ):
         assert f"no use for {flags[0]}" in refused(capfd, *resume, "--follow", *flags)
 
 

@@ -68,7 +68,8 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "no such verb": (lambda w: ["train"], "no verb 'train'"),
     "no such method": (lambda w: ["pretrain", "simcrl", "--out", "OUT"], "no method is called 'simcrl'"),
     "no method": (lambda w: ["pretrain", "--out", "OUT"], "needs a METHOD"),
-    "no out": (lambda w: ["pretrain", "simclr"], "out"),
+    "no out": (lambda w: ["pretrain", "simclr"], "--out is missing; see --help."),
+    "out without a word": (lambda w: ["pretrain", "simclr", "--out"], "--out takes text, and fewer words follow it."),
     "no such flag": (lambda w: [*TRAIN, w / "digits.npz", "--temprature", "1"], "--temprature"),
     "a word for a number": (lambda w: [*TRAIN, w / "digits.npz", "--epochs", "many"], "epochs"),
     "a choice that is none": (
@@ -93,7 +94,10 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--views.crop-area", "0", "1"],
         "crop_area takes two rising shares within (0, 1], got [0.0, 1.0] (see --views.... in --help).",
     ),
-    "half a crop": (lambda w: [*TRAIN, w / "digits.npz", "--views.crop-area", "1"], "--views.crop-area: expected 2"),
+    "half a crop": (
+        lambda w: [*TRAIN, w / "digits.npz", "--views.crop-area", "1"],
+        "takes 2 values, each a finite number",
+    ),
     "a policy that there is not": (
         lambda w: [*TRAIN, w / "digits.npz", "--views.policy", "coco"],
         "--views.policy takes one of imagenet, cifar10, svhn or null, got coco.",
@@ -152,12 +156,52 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     ),
     "out is something else": (
         lambda w: ["pretrain", "simclr", "--out", w / "text", "--data", w / "digits.npz", "--batch-size", "8"],
-        "something else",
+        "holds something else already; choose another --out.",
+    ),
+    "out is a file": (
+        lambda w: ["pretrain", "simclr", "--out", w / "digits.npz", "--data", w / "digits.npz", "--batch-size", "8"],
+        "is a file; choose another --out.",
     ),
     "resume of nothing": (lambda w: ["pretrain", "simclr", "--out", w / "gone", "--resume"], "no run at"),
     "resume with another setting": (
         lambda w: ["pretrain", "simclr", "--out", w / "run", "--resume", "--batch-size", "8"],
         "made with batch_size 16, not 8",
+    ),
+    "resume as another method": (
+        lambda w: ["pretrain", "supervised", "--out", w / "run", "--resume"],
+        "is a run of simclr, not supervised",
+    ),
+    "recipe of another method": (
+        lambda w: ["pretrain", "supervised", "--config", other_config(w), "--out", "OUT"],
+        "--config is of the method simclr, and the command of supervised",
+    ),
+    "recipe that is a list": (
+        lambda w: ["pretrain", "simclr", "--config", broken(w, b"[1, 2]"), "--out", "OUT"],
+        "holds no flags by name",
+    ),
+    "labels of the built-in sample": (
+        lambda w: ["pretrain", "simclr", "--labels", w / "digits.csv", "--out", "OUT"],
+        "the built-in sample has labels of its own",
+    ),
+    "test labels of nothing": (
+        lambda w: ["evaluate", "knn", w / "run", "--test-labels", w / "gone.csv"],
+        "--test-labels are the labels of --test",
+    ),
+    "test labels of nothing, comparing": (
+        lambda w: ["compare", w / "run", "--test-labels", w / "gone.csv"],
+        "--test-labels are the labels of --test",
+    ),
+    "a stream's flag without a stream": (
+        lambda w: [*TRAIN, w / "digits.npz", "--shuffle-classes"],
+        "--shuffle-classes is of a stream by class",
+    ),
+    "when to end following without following": (
+        lambda w: [*TRAIN, w / "digits.npz", "--follow-idle", "1"],
+        "--follow-idle is of --follow",
+    ),
+    "a stem of what has none": (
+        lambda w: [*TRAIN, w / "digits.npz", "--batch-size", "8", "--encoder", "mlp", "--network.stem", "small"],
+        "mlp has no --network.stem",
     ),
     "resume of a damaged checkpoint": (
         lambda w: ["pretrain", "simclr", "--resume", "--out", damaged(w, "checkpoints/last.pt", b"\x80\x02nonsense")],
@@ -165,11 +209,11 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     ),
     "recipe with an unknown key": (
         lambda w: ["pretrain", "--config", other_config(w, temprature=1.0), "--out", "OUT"],
-        "temprature",
+        "the file of --config has 'temprature', of which there is no flag here; is it temperature",
     ),
     "recipe that is not there": (
         lambda w: ["pretrain", "simclr", "--config", w / "gone.yaml", "--out", "OUT"],
-        "gone.yaml",
+        "--config takes a file of flags in YAML, and there is none at",
     ),
     "recipe that is no YAML": (lambda w: ["pretrain", "--config", broken(w, b"a: ["), "--out", "OUT"], "as YAML"),
     "recipe that is no text": (
@@ -181,7 +225,7 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         "needs labels",
     ),
     "no such protocol": (lambda w: ["evaluate", "nearest", w / "run"], "no protocol is called 'nearest'"),
-    "evaluate without a run": (lambda w: ["evaluate", "knn"], "run"),
+    "evaluate without a run": (lambda w: ["evaluate", "knn"], "RUN is missing"),
     "evaluate no run": (lambda w: ["evaluate", "knn", w / "gone"], "no run at"),
     "evaluate something else": (lambda w: ["evaluate", "knn", w / "text"], "not a run folder"),
     "evaluate an unfinished run": (lambda w: ["evaluate", "knn", w / "unfinished"], "no encoder yet"),
@@ -194,6 +238,8 @@ MISTAKES: dict[str, tuple[Words, str]] = {
         "not a safetensors file",
     ),
     "damaged description": (lambda w: ["embed", damaged(w, "encoder.json", b"{"), "--out", "OUT.npy"], "damaged"),
+    "description of nothing": (lambda w: ["embed", damaged(w, "encoder.json", b"{}"), "--out", "OUT.npy"], "damaged"),
+    "settings of nothing": (lambda w: ["embed", damaged(w, "config.yaml", b"a: 1"), "--out", "OUT.npy"], "damaged"),
     "damaged settings": (lambda w: ["embed", damaged(w, "config.yaml", b"[1"), "--out", "OUT.npy"], "damaged"),
     "embed to an unknown form": (lambda w: ["embed", w / "run", "--out", "OUT.xls"], ".parquet"),
     "embed by no process": (lambda w: ["embed", w / "run", "--out", "OUT.npy", "--devices", "0"], "at least 1, got 0"),
@@ -201,7 +247,7 @@ MISTAKES: dict[str, tuple[Words, str]] = {
     "embed over the names": (lambda w: ["embed", w / "run", "--out", w / "digits.npy"], "digits.csv is there already"),
     "embed into no folder": (lambda w: ["embed", w / "run", "--out", w / "gone" / "e.npy"], "no folder"),
     "inspect nothing": (lambda w: ["inspect", w / "gone"], "gone"),
-    "inspect without a path": (lambda w: ["inspect", "--labels", "x.csv"], "path"),
+    "inspect without a path": (lambda w: ["inspect", "--labels", "x.csv"], "PATH is missing"),
 }
 
 
@@ -251,6 +297,16 @@ def test_python_is_told_what_the_command_is(wrong: dict[str, Any], words: str, w
     with pytest.raises(unlabeled.UserError, match=words):
         unlabeled.pretrain("simclr", data=world / "digits.npz", out=tmp_path / "run", batch_size=16, **wrong)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("config_first", [True, False])
+def test_flags_win_over_the_file_wherever_they_stand(world: Path, tmp_path: Path, config_first: bool) -> None:
+    config = other_config(world, max_steps=3, batch_size=12, data=str(world / "digits.npz"))
+    flags, file = ["--max-steps", "1", "--workers", "0"], ["--config", str(config)]
+    out = tmp_path / "run"
+    main(["pretrain", "--out", str(out), *(file + flags if config_first else flags + file)])
+    found = yaml.safe_load((out / "config.yaml").read_text())
+    assert (found["max_steps"], found["batch_size"], found["method"]) == (1, 12, "simclr")
 
 
 def test_a_crop_is_two_numbers(world: Path, tmp_path: Path, capfd: Any) -> None:

@@ -125,6 +125,18 @@ def test_nodes_are_classified_beside_what_knows_no_structure(trained: Path, tmp_
     assert found.n_train + found.n_test == 18 and {"random_encoder", "raw_input"} <= set(found.baselines)
     clusters: Any = unlabeled.evaluate("clustering", trained, labels=tmp_path / "labels.csv", clusters=(2,), seeds=2)
     assert 0.5 <= clusters.value <= 1
+    for protocol in ("linear-sgd", "finetune"):
+        with pytest.raises(UserError, match="sees all nodes at once; use knn, linear or clustering"):
+            unlabeled.evaluate(protocol, trained, labels=tmp_path / "labels.csv")
+
+
+def test_a_loaded_run_opens_a_table_as_its_own_was(trained: Path, tmp_path: Path) -> None:
+    """Windows, and how many snapshots are held out, are the run's."""
+    path = table(tmp_path)
+    path.write_text(
+        "\n".join(path.read_text(encoding="utf-8").splitlines()[:-1]), encoding="utf-8"
+    )  # but for the bad row
+    assert unlabeled.load(trained).embed(path).shape == (18, 16)
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".npz", ".npy"])

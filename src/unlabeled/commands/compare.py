@@ -116,7 +116,7 @@ def compare(
     looks = Looks(limit, layer=0 if bare else None, seed=seed)
     looks.check()
     samples, tested = data_of(folders[0], data, labels)
-    given = test is not None or labels is not None
+    given = any(each is not None for each in (test, labels, test_labels))
     accuracies, problem = _accuracies(folders, samples, tested, test, test_labels, seed, given)
     judged = [health_of(folder, samples, looks) for folder in folders]
     healths = [each.figures() for each in judged]
@@ -172,7 +172,7 @@ def _accuracies(
     Raises:
         UserError: labels were asked for, and do not allow it.
     """
-    from unlabeled.commands.load import load, random_encoder
+    from unlabeled.commands.load import load, random_encoder, tested_of
     from unlabeled.errors import UserError
     from unlabeled.evaluation.knn import knn
     from unlabeled.evaluation.raw import raw_features
@@ -182,7 +182,7 @@ def _accuracies(
         return None, "The data has no labels, so that the runs are ranked without."
     first = load(folders[0].path)
     try:
-        tested = tested if test is None else first.modality.open(test, test_labels)
+        tested = tested_of(first, test, test_labels, tested)
         tested = None if tested is None else matched(samples, tested)
 
         def protocol(features_of: Any) -> Any:

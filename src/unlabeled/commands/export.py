@@ -1,7 +1,9 @@
 """`unlabeled export`: the encoder in a file that other programs load, checked on real pictures before it is kept."""
 
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
@@ -59,8 +61,8 @@ def export(
 ) -> Exported:
     """Write the encoder for other programs; the file is read back and compared on real samples before it is kept.
 
-    Whatever the format, the encoder takes float32 (B, 3, S, S) with values in [0, 1], not standardised, and gives
-    the representation float32 (B, D).
+    An encoder of pictures takes float32 (B, 3, S, S) with values in [0, 1], not standardised, whatever the format; all
+    give the representation float32 (B, D). Encoders of graphs are written as safetensors alone.
 
     Example: unlabeled export runs/photos --format onnx --out encoder.onnx
 
@@ -179,6 +181,19 @@ def _write_safetensors(run: "Run", module: "nn.Module", batch: "Tensor", file: P
     return _representations(_module(load(file)), batch), "unlabeled.load({file})"
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What torch warns and logs of its own tracing is of no use to who exports; errors pass."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _write_onnx(run: "Run", module: "nn.Module", batch: "Tensor", file: Path) -> tuple["np.ndarray", str]:
     """One file, any batch size; run back in two batches of unequal size."""
     from unlabeled.errors import UserError
@@ -190,8 +205,7 @@ def _write_onnx(run: "Run", module: "nn.Module", batch: "Tensor", file: Path) ->
     import onnxruntime
     import torch
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quietly():
         program = torch.onnx.export(
             module,
             (batch[:2],),
@@ -255,7 +269,16 @@ def _timm_network(run: "Run", module: "nn.Module") -> tuple[str, "nn.Module"]:
     from unlabeled.encoders.images import ImageEncoder
     from unlabeled.errors import UserError
 
-    named = str(run.description()["encoder"])
+    description = run.description()
+    if description["modality"] != "images":
+        raise UserError(f"timm has networks for pictures, and {run.path} is of {description['modality']}; use --format "
+                        "safetensors.")  # fmt: skip
+    if description["represents"]:
+        raise UserError(
+            f"the representation of {run.path} is made by its method, {description['method']}, on top of its encoder, "
+            "and timm has no place for that; use --format safetensors or onnx."
+        )
+    named = str(description["encoder"])
     library, _, name = named.rpartition("/")
     if library == "torchvision" or not timm.is_model(name) or not isinstance(module, ImageEncoder):
         raise UserError(

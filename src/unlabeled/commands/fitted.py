@@ -64,7 +64,7 @@ def linear_sgd(
 
     recipe = Recipe(epochs, batch_size, weight_decay, drops, max_steps, seed, workers)
     check_learning_rates(learning_rate)
-    opened = Labelled(run, data, test, labels, test_labels, seed, layer).opened()
+    opened = _in_batches("linear-sgd", Labelled(run, data, test, labels, test_labels, seed, layer).opened())
     modality = opened.trained.modality
     views = modality.fitted(opened.trained.size)
     raw = RawViews(views, opened.trained.raw)
@@ -131,7 +131,7 @@ def finetune(
         whole = (60 if share < 0.05 else 30) if epochs is None else epochs
         return Recipe(whole, batch_size, max_steps=max_steps, workers=workers)
 
-    opened = Labelled(run, data, test, labels, test_labels, seed, layer).opened()
+    opened = _in_batches("finetune", Labelled(run, data, test, labels, test_labels, seed, layer).opened())
     ways: dict[str, Callable[[Any], Features]] = {
         "frozen": opened.trained.features,
         "random_encoder": opened.random.features,
@@ -148,6 +148,22 @@ def finetune(
     }
     results |= {which: study.frozen(*pair) for which, pair in pairs.items()}
     return kept(opened.folder, "finetune", "accuracy", results, seed, opened.split, opened)
+
+
+def _in_batches(protocol: str, opened: Opened) -> Opened:
+    """The same, where samples can be looked at a batch at a time.
+
+    Raises:
+        UserError: the encoder sees all samples at once.
+    """
+    from unlabeled.errors import UserError
+
+    if opened.trained.modality.whole is not None:
+        raise UserError(
+            f"{protocol} learns from batches of samples, and the encoder of {opened.folder.path} sees all nodes at "
+            "once; use knn, linear or clustering."
+        )
+    return opened
 
 
 def _pool(opened: Opened, train: "Features", test: "Features") -> "Pool":

@@ -25,7 +25,7 @@ def followed(asked: "Settings", execution: "Execution", out: Path, resume: bool,
         UserError: no folder to watch, or a flag that it has no use for.
     """
     from unlabeled.commands.learner import endless
-    from unlabeled.commands.pretrain import Pretrained
+    from unlabeled.commands.pretrain import Pretrained, last_loss
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.following import Follower, first_size
@@ -57,7 +57,7 @@ def followed(asked: "Settings", execution: "Execution", out: Path, resume: bool,
         steps=learner.loop.done,
         seconds=round(learner.loop.seconds, 3),
         samples_per_second=round(len(names) / max(learner.loop.seconds, 1e-9), 1),
-        loss=learner.loop.watch.last_loss,
+        loss=last_loss(learner.run, learner.loop.watch),
         finished=steps is None or learner.loop.done >= steps,
         seed=settings.seed,
     )
@@ -75,7 +75,7 @@ def _refuse_ends(asked: "Settings", execution: "Execution") -> None:
     usual, plain = Settings(asked.method), Execution()
     names = "order", "classes_at_once", "shuffle_classes", "epochs", "labels", "keep", "accumulate"
     wrong = [name for name in names if getattr(asked, name) != getattr(usual, name)]
-    wrong += [name for name in ("devices", "num_nodes", "compile", "tensorboard")
+    wrong += [name for name in ("devices", "num_nodes", "workers", "compile", "tensorboard")
               if getattr(execution, name) != getattr(plain, name)]  # fmt: skip
     if wrong:
         raise UserError(

@@ -27,8 +27,9 @@ def inspect(path: str | PathLike[str], *, labels: str | PathLike[str] | None = N
     Example: unlabeled inspect photos/
 
     Args:
-        path: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, or torchvision:NAME:FOLDER.
-        labels: a CSV with columns path,label.
+        path: a folder of pictures, .tar shards, parquet with pictures, an .npz or IDX file, torchvision:NAME:FOLDER; a
+            folder of graphs in the TU collection's form, or networkx:atlas; a table of timed links, CSV or parquet.
+        labels: a CSV with columns path,label, of timed links node,label.
 
     Raises:
         UserError: the path is absent, or holds nothing that can be read.

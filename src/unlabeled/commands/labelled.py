@@ -104,7 +104,7 @@ class Labelled:
         Raises:
             UserError: whatever of it cannot be opened.
         """
-        from unlabeled.commands.load import data_of, load, random_encoder
+        from unlabeled.commands.load import data_of, load, random_encoder, tested_of
         from unlabeled.errors import in_range
         from unlabeled.evaluation.split import matched
         from unlabeled.run import Run
@@ -115,8 +115,7 @@ class Labelled:
         join(self.devices)
         trained = load(folder.path, self.layer)
         samples, tested = data_of(folder, self.data, self.labels)
-        if self.test is not None:
-            tested = trained.modality.open(self.test, self.test_labels)
+        tested = tested_of(trained, self.test, self.test_labels, tested)
         tested = None if tested is None else matched(samples, tested)
         return Opened(folder, trained, random_encoder(folder, self.layer), samples, tested)
 

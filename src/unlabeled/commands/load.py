@@ -19,7 +19,7 @@ from unlabeled.evaluation.extraction import Extracted, encode_with, extract, ext
 from unlabeled.evaluation.features import Block, Features, cached, key_of, key_of_weights
 from unlabeled.modalities import Modality, modality, opening
 from unlabeled.run import Run
-from unlabeled.training.settings import MEMORY, Settings
+from unlabeled.training.settings import MEMORY, OWN_LABELS, Settings
 
 ROWS = 4096
 """Rows of the encoder's output that go through the projector at once."""
@@ -34,6 +34,7 @@ class Encoder:
         cache: the folder of cached features, or None.
         head: the layers of the projector that its representations come out of, weights filled; by default none, and
             they are the encoder's output.
+        opening: how the run's data was opened, which other data is opened alike by (`--window` of timed links).
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Encoder:
         description: dict[str, Any],
         cache: Path | None = None,
         head: nn.Sequential | None = None,
+        opening: dict[str, Any] | None = None,
     ) -> None:
         self.module, self.description, self.cache = module, description, cache
+        self.opening = opening or {}
         self.head = nn.Sequential() if head is None else head
         self.modality = modality(description["modality"])
         self.size = self.modality.stored(description.get("form", description["image_size"]))
@@ -66,6 +69,14 @@ class Encoder:
     def batch(self) -> int:
         """Samples at a time: about a quarter of a million values of input each, so that memory stays small."""
         return max(16, min(256, 2**22 // self.modality.values(self.size)))
+
+    def opened(self, data: Any, labels: str | PathLike[str] | None = None) -> Any:
+        """Other data, opened as the run's was.
+
+        Raises:
+            UserError: it cannot be.
+        """
+        return self.modality.open(data, labels, **self.opening)
 
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """The encoder's output, before the head, of samples in the plain view or in a method's views.
@@ -161,7 +172,7 @@ class Encoder:
         Raises:
             UserError: a sample cannot be read; `unlabeled embed` leaves such samples out and lists them.
         """
-        samples = self.modality.open(data, None)
+        samples = self.opened(data)
         extracted = self.extract(samples)
         for path, reason in [(s.path, s.reason) for s in samples.skipped] + extracted.unreadable:
             raise UserError(f"{path} cannot be read ({reason}); leave it out, or use `unlabeled embed`.")
@@ -249,7 +260,9 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
 
 def _encoder(folder: Run, module: nn.Module, projector: nn.Sequential, layer: int) -> Encoder:
     head = projector if layer == -1 else projector[:layer]
-    return Encoder(module, folder.description(), folder.path / "features", head)
+    description = folder.description()
+    options = opening(modality(description["modality"]), Settings.of(folder.config()).arguments)[0]
+    return Encoder(module, description, folder.path / "features", head, options)
 
 
 def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = None) -> tuple[Any, Any]:
@@ -261,7 +274,8 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
         labels: a file of labels, or None for those the run was given.
 
     Raises:
-        UserError: the data cannot be opened, or the run was trained on data in memory and none is given.
+        UserError: the data cannot be opened, or the run was trained on data in memory and none is given; or labels
+            are given for the built-in sample.
     """
     config, kind = folder.config(), modality(folder.description()["modality"])
     options = opening(kind, Settings.of(config).arguments)[0]
@@ -269,6 +283,25 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
         return kind.open(data, labels, **options), None
     if config["data"] == MEMORY:
         raise UserError(f"{folder.path} was trained on data in memory; say which data to use.")
+    if config["data"] is None and labels is not None:
+        raise UserError(OWN_LABELS)
     if config["data"] is None and not options:
         return kind.sample()
     return kind.open(config["data"], labels or config["labels"], **options), None
+
+
+def tested_of(encoder: Encoder, test: Any, test_labels: str | PathLike[str] | None, otherwise: Any) -> Any:
+    """The samples to test on that the user gave; else others.
+
+    Args:
+        encoder: whose samples they are to be.
+        test: what the user gave, or None.
+        test_labels: a file of their labels, or None.
+        otherwise: what there is without.
+
+    Raises:
+        UserError: they cannot be opened, or there are labels and no samples.
+    """
+    if test is None and test_labels is not None:
+        raise UserError("--test-labels are the labels of --test; give both, or leave them out.")
+    return otherwise if test is None else encoder.opened(test, test_labels)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
+    from unlabeled.run import Run
     from unlabeled.training.pretraining import Session
+    from unlabeled.training.watch import Watch
 
 Precision = Literal["32-true", "64-true", "bf16-mixed"]
 
@@ -171,6 +173,8 @@ def pretrain(
         arguments={name: place(value) if name in _paths(method) else value for name, value in arguments.items()},
     )
     execution = Execution(*processes(devices, num_nodes), workers, max_time, checkpoint_seconds, compile, tensorboard)
+    if follow_idle is not None and not follow:
+        raise UserError("--follow-idle is of --follow; give both, or leave it out.")
     if follow:
         return followed(asked, execution, Path(out), resume, follow_idle)
     if resume and (Path(out) / "arrivals.jsonl").exists():
@@ -189,6 +193,12 @@ def pretrain(
     _announce(session)
     session.train()
     return _result(session)
+
+
+def last_loss(run: "Run", watch: "Watch") -> float:
+    """The last mean loss; of a run that had ended before, and has seen none in this call, as it was logged."""
+    lines = run.metrics()
+    return float(lines[-1]["loss"] if lines and math.isnan(watch.last_loss) else watch.last_loss)
 
 
 def _paths(method: str) -> set[str]:
@@ -227,7 +237,6 @@ def _result(session: "Session") -> Pretrained:
 
     loop, samples, seed = session.loop, session.samples, session.settings.seed
     health = health_of(session.run, samples, Looks(limit=2000, seed=seed)).figures()
-    last = session.run.metrics()  # a run that had ended before has seen no loss in this call
     return Pretrained(
         run=str(session.run.path),
         method=session.settings.method,
@@ -238,7 +247,7 @@ def _result(session: "Session") -> Pretrained:
         steps=loop.done,
         seconds=round(loop.seconds, 3),
         samples_per_second=round(loop.steps_per_second * session.settings.batch_size, 1),
-        loss=last[-1]["loss"] if last and math.isnan(loop.watch.last_loss) else loop.watch.last_loss,
+        loss=last_loss(session.run, loop.watch),
         health=health,
         finished=loop.done >= loop.budget.steps,
         seed=seed,

@@ -69,7 +69,7 @@ def transfer(
             of --against too.
         seed: of the splits, of the validation samples and of the exchanges.
     """
-    from unlabeled.commands.load import data_of, load, random_encoder
+    from unlabeled.commands.load import data_of, load, random_encoder, tested_of
     from unlabeled.evaluation.raw import raw_features
     from unlabeled.evaluation.split import matched
     from unlabeled.evaluation.transfer import summed
@@ -90,8 +90,7 @@ def transfer(
     found: dict[str, list[OnSource]] = {which: [] for which in ways}
     for source in sources:
         samples, tested = data_of(folder, source.data, source.labels)
-        if source.test is not None:
-            tested = trained.modality.open(source.test, source.test_labels)
+        tested = tested_of(trained, source.test, source.test_labels, tested)
         opened = Opened(folder, trained, random, samples, None if tested is None else matched(samples, tested))
         for which, each in _beside(source, opened, ways, seed).items():
             found[which].append(each)

@@ -114,7 +114,7 @@ class Learner:
             self.loop.restore(checkpoint)
         if resume:
             self.run.cut_metrics(self.loop.done)
-        self.clock = Clock(budget, self.loop.done, self.loop.seconds)
+        self.clock, self.logged = Clock(budget, self.loop.done, self.loop.seconds), self.loop.done
 
     @property
     def batches(self) -> int:
@@ -145,10 +145,7 @@ class Learner:
         self.loop.watch.add(loss)
         self.loop.seconds = self.clock.seconds()
         if self.batches % EVERY == 0:
-            rate = self.clock.steps_per_second(self.loop.done)
-            self.run.log(
-                {"step": self.loop.done, "steps_per_second": rate, **self.loop.watch.figures(self.loop.done, 1)}
-            )
+            self._log()
         if self.clock.checkpoint_due():
             self.checkpoint()
         births = self.method.births[before:]
@@ -156,6 +153,12 @@ class Learner:
         return Observed(
             self.loop.done, float(loss), rehearsals, int(self.method.mixture.active), added[0] if added else None
         )
+
+    def _log(self) -> None:
+        """A line of metrics.jsonl."""
+        step, self.logged = self.loop.done, self.loop.done
+        rate = self.clock.steps_per_second(step)
+        self.run.log({"step": step, "steps_per_second": rate, **self.loop.watch.figures(step, 1)})
 
     def _views(self, batch: Any) -> torch.Tensor:
         samples = self.kind.open(batch, None)
@@ -174,6 +177,8 @@ class Learner:
 
     def save(self) -> None:
         """Keep a checkpoint and the encoder, so that every verb works on the run."""
+        if self.loop.done > self.logged:
+            self._log()
         self.checkpoint()
         description = described(self.method, self.settings, "images", self.form, self.loop.done)
         self.run.write_encoder(weights_of(self.method), description)

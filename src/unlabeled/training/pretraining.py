@@ -40,7 +40,7 @@ from unlabeled.training.method import (
     weights_of,
 )
 from unlabeled.training.passes import Passes
-from unlabeled.training.settings import Execution, Settings, called, completed, plain_values
+from unlabeled.training.settings import OWN_LABELS, Execution, Settings, called, completed, plain_values
 from unlabeled.training.tensorboard import Board
 
 
@@ -226,8 +226,10 @@ def opened(kind: Modality, data: Any, settings: Settings) -> Any:
     """The samples to train on: those of `data`, or the built-in ones where it is None.
 
     Raises:
-        UserError: the data cannot be opened.
+        UserError: the data cannot be opened, or labels are given for the built-in samples.
     """
+    if data is None and settings.labels is not None:
+        raise UserError(OWN_LABELS)
     options = opening(kind, settings.arguments)[0]
     return kind.open(data, settings.labels, **options) if data is not None or options else kind.sample()[0]
 
@@ -297,6 +299,9 @@ def initialise(encoder: nn.Module, source: Path) -> None:
         UserError: there are none, or they are those of another network.
     """
     weights = Run.open(source).weights() if source.is_dir() else read_weights(source)
+    if not weights.keys() <= encoder.state_dict().keys():  # of a method whose representation is its own: the encoder's
+        inner = {name: each for name, each in weights.items() if name.startswith("encoder.")}
+        weights = {name.removeprefix("encoder."): each for name, each in inner.items()} or weights
     try:
         encoder.load_state_dict(weights)
     except RuntimeError:

@@ -19,6 +19,8 @@ PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 MEMORY = "(in memory)"
 """What the settings say of data that was handed over in Python."""
 
+OWN_LABELS = "--labels are of --data, and the built-in sample has labels of its own; give both, or leave them out."
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -67,6 +69,8 @@ class Settings:
             UserError: a setting was asked for that the run does not have.
         """
         config, default = run.config(), Settings(self.method).config()
+        if self.method != config["method"]:
+            raise UserError(f"{run.path} is a run of {config['method']}, not {self.method}; resume it as that.")
         for name, value in self.config().items():
             had = config.get(name)
             same = value == had or (isinstance(value, dict) and isinstance(had, dict) and value.items() <= had.items())
@@ -123,6 +127,8 @@ def check(settings: Settings, execution: Execution) -> None:
     for name, (value, low) in least.items():
         if value is not None and not value >= low:
             raise UserError(f"--{name} takes a number of at least {low}, got {value}.")
+    if settings.order == "shuffled" and settings.shuffle_classes:
+        raise UserError("--shuffle-classes is of a stream by class; add --order by-class or drift, or leave it out.")
     processes = execution.devices * execution.num_nodes
     if settings.batch_size % processes:
         raise UserError(

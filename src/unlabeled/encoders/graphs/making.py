@@ -95,11 +95,13 @@ def graph_encoder(
         convolution, layers, hidden, output, aggregation, own, concat, unit, batch_norm, residual, bias, dropout
     )
     nodes = NodeFeatures(form, features)
+    losses = Penalties(link_loss, link_norm, link_diagonal, link_hops, link_weight, entropy_weight)
     if name == "flat":
+        if (pools, assign_ratio, assign) != (1, None, True) or losses != Penalties():
+            raise ValueError("pools, assign and all that is of links and entropy are of diffpool, and flat has none")
         return FlatEncoder(nodes, how, readout, sort_nodes)
     if readout in ("set2set", "sortpool"):
         raise ValueError(f"the readout {readout} is of flat; diffpool takes the others")
-    losses = Penalties(link_loss, link_norm, link_diagonal, link_hops, link_weight, entropy_weight)
     return DiffPool(nodes, how, cluster_counts(form.nodes, pools, ratio), assign, readout, losses)
 
 

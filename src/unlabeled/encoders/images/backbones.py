@@ -61,6 +61,10 @@ def image_encoder(
     if initialisation not in INITIALISATIONS:
         raise UserError(f"--network.initialisation takes one of {', '.join(INITIALISATIONS)}, got {initialisation!r}.")
     if name in DENSE:
+        if (stem, width_multiplier, initialisation) != ("auto", 1, "default"):
+            raise UserError(
+                f"{name} has no --network.stem, width-multiplier or initialisation; leave them out, or choose widths."
+            )
         return _encoder(DENSE[name](image_size, tuple(widths), tuple(strides), channels), image_size)
     if widths or strides or channels != 1:
         raise UserError(f"{name} has no --network.widths, strides or channels; leave them out, or choose mlp or conv.")
