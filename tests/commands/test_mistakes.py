@@ -285,6 +285,7 @@ def test_json_can_be_printed_whatever_the_terminal_takes(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
+        ({"epochs": "3"}, "--epochs takes a number of at least 1, got '3'."),
         ({"objective": "ntxent"}, "--objective takes one of nt-xent, nt-logistic, margin-triplet, got 'ntxent'."),
         ({"temperature": float("nan")}, "--temperature takes finite numbers, got nan."),
         ({"views": {"crop_area": (0.5, float("inf"))}}, "--views.crop-area takes finite numbers, got inf."),

@@ -189,9 +189,9 @@ def _results(
         return results, [] if results else ["Nothing was evaluated while the data was there."]
     if not any("value" in each and not each.get("layer") for each in results):
         if samples.labels is None:
-            notes.append(
-                "The data has no labels; evaluate on data that has some: unlabeled evaluate knn RUN --data PATH."
-            )
+            timed = folder.description()["modality"] == "temporal_graphs"
+            how = "link-prediction RUN, or knn RUN --labels NODES.csv" if timed else "knn RUN --data PATH"
+            notes.append(f"The data has no labels; evaluate what can be: unlabeled evaluate {how}.")
         elif len(samples) > limit:
             notes.append(f"The data has more than {limit:,} samples; evaluate them first: unlabeled evaluate knn RUN.")
         else:

@@ -56,7 +56,7 @@ class Supervised(nn.Module):
             UserError: the data has no labels.
         """
         if samples.labels is None:
-            raise UserError("supervised needs labels; sort the data into one folder a class, or give --labels.")
+            raise UserError("supervised needs labels; give --labels, or sort pictures into one folder a class.")
         self.register_buffer("labels", torch.as_tensor(samples.labels, dtype=torch.int64), persistent=False)
         self.classifier = nn.Linear(width_of(self.encoder), len(samples.classes))
 

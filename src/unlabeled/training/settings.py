@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -125,8 +126,8 @@ def check(settings: Settings, execution: Execution) -> None:
         "checkpoint-seconds": (execution.checkpoint_seconds, 0),
     }
     for name, (value, low) in least.items():
-        if value is not None and not value >= low:
-            raise UserError(f"--{name} takes a number of at least {low}, got {value}.")
+        if value is not None and not (isinstance(value, Real) and value >= low):
+            raise UserError(f"--{name} takes a number of at least {low}, got {value!r}.")
     if settings.order == "shuffled" and settings.shuffle_classes:
         raise UserError("--shuffle-classes is of a stream by class; add --order by-class or drift, or leave it out.")
     processes = execution.devices * execution.num_nodes
