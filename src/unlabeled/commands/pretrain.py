@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 if TYPE_CHECKING:
     from unlabeled.run import Run
     from unlabeled.training.pretraining import Session
+    from unlabeled.training.settings import Execution, Settings
     from unlabeled.training.watch import Watch
 
 Precision = Literal["32-true", "64-true", "bf16-mixed"]
@@ -138,14 +139,11 @@ def pretrain(
     Raises:
         UserError: in one sentence, whatever of this cannot be done.
     """
-    from unlabeled import methods
     from unlabeled.commands.follow import followed
-    from unlabeled.data.source import recognise, settled
+    from unlabeled.data.source import settled
     from unlabeled.errors import UserError
-    from unlabeled.run import Run
     from unlabeled.training.launching import processes
-    from unlabeled.training.pretraining import Session
-    from unlabeled.training.settings import MEMORY, Execution, Settings, check
+    from unlabeled.training.settings import MEMORY, Execution, Settings
 
     def place(path: str | PathLike[str] | None) -> str | None:
         return None if path is None else str(Path(path).absolute())
@@ -177,22 +175,45 @@ def pretrain(
         raise UserError("--follow-idle is of --follow; give both, or leave it out.")
     if follow:
         return followed(asked, execution, Path(out), resume, follow_idle)
-    if resume and (Path(out) / "arrivals.jsonl").exists():
+    session = _session(asked, execution, Path(out), resume, None if named else data)
+    _announce(session)
+    session.train()
+    return _result(session)
+
+
+def _session(asked: "Settings", execution: "Execution", out: Path, resume: bool, data: Any) -> "Session":
+    """The training that was asked for, ready to begin or to go on.
+
+    Args:
+        asked: the settings.
+        execution: how to execute.
+        out: the run's folder.
+        resume: go on with what is there.
+        data: what was handed over in Python; None where the settings name it.
+
+    Raises:
+        UserError: whatever of this cannot be done.
+    """
+    from unlabeled import methods
+    from unlabeled.data.source import recognise
+    from unlabeled.errors import UserError
+    from unlabeled.run import Run
+    from unlabeled.training.pretraining import Session
+    from unlabeled.training.settings import MEMORY, check
+
+    if resume and (out / "arrivals.jsonl").exists():
         raise UserError(f"{out} follows a folder; add --follow to go on with it.")
     settings = asked.resumed(Run.open(out)) if resume else asked
     check(settings, execution)
-    if named and settings.data == MEMORY:
+    if data is None and settings.data == MEMORY:
         raise UserError(f"{out} was trained on data in memory; resume it from Python with the same data.")
-    source = settings.data if named else data
+    source = settings.data if data is None else data
     found = methods.find(settings.method)
     modality = methods.looks_at(found)[0] if source is None else recognise(source)
     if modality not in methods.looks_at(found):
         able = [name for name in methods.names() if modality in methods.looks_at(methods.find(name))]
-        raise UserError(f"{method} does not learn from {modality}; these do: {', '.join(able)}.")
-    session = Session(found, settings, execution, Path(out), resume, source, modality)
-    _announce(session)
-    session.train()
-    return _result(session)
+        raise UserError(f"{settings.method} does not learn from {modality}; these do: {', '.join(able)}.")
+    return Session(found, settings, execution, out, resume, source, modality)
 
 
 def last_loss(run: "Run", watch: "Watch") -> float:
