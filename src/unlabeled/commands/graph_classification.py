@@ -75,7 +75,7 @@ def graph_classification(
         classifier: of frozen representations and of the baselines: a support vector machine with Gaussian kernel, a
             linear one, or logistic regression; its settings are chosen inside each fold.
         epochs: of finetune and scratch, at most.
-        patience: epochs without a better figure on the hold-out after which fair training stops.
+        patience: epochs with a worse figure on the hold-out after which fair training stops.
         stop_on: that figure, which chooses the epoch too: accuracy, or loss, the mean cross-entropy.
         batch_size: graphs a step, at least 2.
         learning_rate: of Adam; of several, each fold's validation part chooses.

@@ -25,7 +25,7 @@ class Training:
 
     Args:
         epochs: at most, at least 1.
-        patience: epochs without a better figure on the first watched part after which training ends; None never.
+        patience: epochs with a worse figure on the first watched part after which training ends; None never.
         batch_size: samples a step, the last ones of an epoch shared out so that no step has much fewer; at least 2.
         learning_rate: of Adam, above 0.
         clip: largest norm of the gradient, above 0.
@@ -68,8 +68,9 @@ class Curves:
     loss: np.ndarray
 
     def best(self, by: StopOn = "accuracy") -> int:
-        """The epoch, from 0, with the best figure on the first watched part; of equals the first."""
-        return int(self.accuracies[:, 0].argmax() if by == "accuracy" else self.cross_entropy.argmin())
+        """The epoch, from 0, with the best figure on the first watched part; of equals the last (Errica et al.)."""
+        figure = self.accuracies[:, 0] if by == "accuracy" else -self.cross_entropy
+        return len(figure) - 1 - int(figure[::-1].argmax())
 
 
 def train(
