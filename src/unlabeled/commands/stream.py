@@ -114,15 +114,22 @@ def stream(
     """
     from unlabeled.commands.labelled import Labelled
     from unlabeled.errors import UserError
-    from unlabeled.evaluation import stream as protocol
-    from unlabeled.metrics.intervals import wilson
-    from unlabeled.run import Run
 
-    folder = Run.open(run)
     opened = Labelled(run, data, test, labels, test_labels, seed).opened()
     if not hasattr(opened.trained.module, "assigned"):
         method = opened.trained.description["method"]
         raise UserError(f"{method} finds no components, so there is no stream to evaluate; train curl.")
+    result = _streamed(opened, seed, sampled)
+    opened.folder.keep_evaluation("stream-sampled" if sampled else "stream", result)
+    return result
+
+
+def _streamed(opened: "Opened", seed: int, sampled: bool) -> Streamed:
+    """All of it, of a run that is opened."""
+    from unlabeled.evaluation import stream as protocol
+    from unlabeled.metrics.intervals import wilson
+
+    folder = opened.folder
     train, tested, parts = _assigned(opened, opened.trained, seed, sampled)
     classes = len(opened.samples.classes)
     table = tested.table(classes)
@@ -133,7 +140,7 @@ def stream(
     accuracies = _incremental(folder.config(), learnt, list(opened.samples.classes), tested)
     value, over_time = protocol.purity(table), [protocol.per_class(each) for each in tables]
     baselines, errors = _baselines(opened, len(table), classes, seed)
-    result = Streamed(
+    return Streamed(
         run=str(folder.path),
         value=value,
         interval=wilson(value * len(tested.labels), len(tested.labels)),
@@ -164,8 +171,6 @@ def stream(
         seed=seed,
         split=opened.split,
     )
-    folder.keep_evaluation("stream-sampled" if sampled else "stream", result)
-    return result
 
 
 def _named(errors: dict[int, float]) -> dict[str, float]:
