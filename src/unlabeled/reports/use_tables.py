@@ -66,7 +66,7 @@ def export_tables(result: Any) -> list[Any]:
     """
     return [
         f"{result.file} ({result.format}), {result.megabytes:.1f} MB",
-        f"largest difference from the run's encoder on {result.samples} pictures: {result.largest_difference:.1e} "
+        f"largest difference from the run's encoder on {result.samples} samples: {result.largest_difference:.1e} "
         f"(refused above {result.tolerance:.1e})",
         f"load it with: {result.usage}",
     ]
