@@ -140,6 +140,16 @@ def test_timm_does_not_build_every_encoder(world: Path, tmp_path: Path, capfd: A
     assert "torchvision/squeezenet1_1, which timm does not build" in refused(capfd, "export", run, *words)
 
 
+def test_a_run_of_curl_is_exported_as_it_represents_and_quietly(world: Path, tmp_path: Path, capfd: Any) -> None:
+    small: dict[str, Any] = {"network": {"widths": (12,)}, "decoder_widths": (12,), "latent": 3, "components": 2}
+    unlabeled.pretrain("curl", world / "photos", out=tmp_path / "run", max_steps=2, batch_size=8, workers=0, **small)
+    words = ["export", tmp_path / "run", "--format"]
+    assert "made by its method, curl" in refused(capfd, *words, "timm", "--out", tmp_path / "e.safetensors")
+    capfd.readouterr()
+    unlabeled.export(tmp_path / "run", format="onnx", out=tmp_path / "e.onnx")
+    assert capfd.readouterr().err == ""
+
+
 def test_people_are_told_how_to_load_it(world: Path, tmp_path: Path, capfd: Any) -> None:
     from unlabeled.cli import main
 
@@ -147,7 +157,7 @@ def test_people_are_told_how_to_load_it(world: Path, tmp_path: Path, capfd: Any)
     main(["export", str(world / "run"), "--format", "safetensors", "--out", str(out)])
     shown = capfd.readouterr()
     assert shown.out == "" and f"unlabeled.load('{out}')" in shown.err.replace("\n", "")
-    assert "on 32 pictures: 0.0e+00" in shown.err and "MB" in shown.err
+    assert "on 32 samples: 0.0e+00" in shown.err and "MB" in shown.err
 
 
 @pytest.mark.parametrize("format", list(module.WRITERS))

@@ -1,9 +1,10 @@
 """`unlabeled export`: the encoder in a file that other programs load, checked on real pictures before it is kept."""
 
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
@@ -183,11 +184,11 @@ def _write_safetensors(run: "Run", module: "nn.Module", batch: "Tensor", file: P
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """What torch warns and logs of its own tracing is of no use to who exports; errors pass."""
+    """What torch warns, logs and prints of its own tracing is of no use to who exports; exceptions pass."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
