@@ -164,7 +164,7 @@ def test_mistakes(world: Path, tmp_path: Path, capfd: Any) -> None:
     (tmp_path / "unfinished").mkdir()
     shutil.copy(one / "config.yaml", tmp_path / "unfinished")
     assert "no encoder yet" in refused(capfd, "compare", one, tmp_path / "unfinished")
-    assert "runs" in refused(capfd, "compare", "--seed", "1")
+    assert "RUNS is missing" in refused(capfd, "compare", "--seed", "1")
     assert "at least 2" in refused(capfd, "compare", one, "--limit", "1")
     assert "--seed takes numbers of at least 0, got -1" in refused(capfd, "compare", one, "--seed", "-1")
     with pytest.raises(unlabeled.UserError, match="at least one run"):
