@@ -3,14 +3,12 @@
 import argparse
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import jsonargparse
@@ -19,6 +17,7 @@ import yaml
 from unlabeled import methods
 from unlabeled.data.source import recognise
 from unlabeled.errors import UserError
+from unlabeled.wrong_words import told
 
 
 class Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -79,55 +78,6 @@ class Parser(jsonargparse.ArgumentParser):
                 default = None if parameter.default is parameter.empty else parameter.default
                 group.add_argument(flag, type=_typed(hints[name]), default=default, **options)
 
-    def told(self, problem: str) -> str:
-        """What jsonargparse says of a wrong word, as a sentence that names the flag and what it takes."""
-        problem = " ".join(problem.split())
-        wrong = re.match(r'Parser key "([\w.]+)".*?(?:Got value|Given value): (.*)$', problem)
-        if wrong and wrong[1] in self.hints:
-            flag = f"--{wrong[1]}".replace("_", "-")
-            return f"{flag} takes {_in_words(self.hints[wrong[1]])}, got {wrong[2]}."
-        missing = re.match(r"the following arguments are required: (.*)$", problem)
-        if missing:
-            names = [
-                f"--{name}".replace("_", "-") if name in self.hints else name.upper() for name in missing[1].split(", ")
-            ]
-            return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing; see --help."
-        bare = re.match(r"argument --([\w.-]+): expected .*$", problem)
-        if bare and bare[1].replace("-", "_") in self.hints:
-            return f"--{bare[1]} takes {_in_words(self.hints[bare[1].replace('-', '_')])}, and fewer words follow it."
-        strange = re.match(r"Option '([\w.]+)' is not accepted", problem)
-        if strange:
-            near = get_close_matches(strange[1], self.hints, 2)
-            said = f"is it {' or '.join(near)}?" if near else "see --help for what there is."
-            return f"the file of --config has {strange[1]!r}, of which there is no flag here; {said}"
-        if problem.startswith('Parser key "config"'):
-            return f"--config takes a file of flags in YAML, and there is none at {problem.rpartition(': ')[2]}."
-        if problem.startswith("Unexpected config"):
-            return "the file of --config holds no flags by name; give one such as a run's config.yaml."
-        unknown = re.match(r"[Uu]nrecognized arguments: (.*)$", problem)
-        if unknown:
-            word = unknown[1].split()[0]
-            if word.startswith("-"):
-                flags = [f"--{name}".replace("_", "-") for name in self.hints]
-                near = get_close_matches(word.partition("=")[0], flags, 2)
-                return f"there is no flag {word} here; " + (f"is it {' or '.join(near)}?" if near else "see --help.")
-            on = "; a flag that is off by default is switched on by its name alone" if word in ("true", "false") else ""
-            return f"{word!r} is a word too many{on}."
-        return problem
-
-
-def _in_words(hint: Any) -> str:
-    """What a flag of that type takes: `one of lars, sgd`, `2 values, each a finite number`, `text or null`."""
-    kinds = get_args(hint)
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(str, kinds))}"
-    if get_origin(hint) is tuple:
-        of_any_length = kinds[1:] == (Ellipsis,)
-        return f"{'one or more values' if of_any_length else f'{len(kinds)} values'}, each {_in_words(kinds[0])}"
-    if type(None) in kinds:
-        return " or ".join([*(_in_words(kind) for kind in kinds if kind is not type(None)), "null"])
-    return {int: "a whole number", float: "a finite number", bool: "true or false"}.get(hint, "text")
-
 
 def _typed(hint: Any) -> Any:
     """A parameter's type on the command line, where data and paths are text."""
@@ -150,7 +100,7 @@ def parse(verb: str, words: Sequence[str]) -> Any:
     try:
         options = asked(parser.parse_args(parser.words).as_dict(), parser.get_defaults().as_dict())
     except argparse.ArgumentError as problem:
-        raise UserError(parser.told(str(problem))) from None
+        raise UserError(told(str(problem), parser.hints)) from None
     options.pop("config", None)
     if "TORCHELASTIC_RUN_ID" in os.environ and verb != "pretrain":  # which has Fabric join the others itself
         from unlabeled.training.launching import join
