@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from unlabeled.data.images.folder import open_pictures
-from unlabeled.data.images.formats import EXTENSIONS
+from unlabeled.data.images.formats import EXTENSIONS, NOT_UTF8, is_utf8
+from unlabeled.data.images.header import look
 from unlabeled.errors import Unreadable, UserError
 
 SETTLED = 2.0
@@ -74,8 +75,12 @@ class Arrivals:
                 yield found.st_mtime_ns, name, (found.st_size, found.st_mtime_ns)
 
     def _read(self, name: str) -> Arrival:
+        path = str(self.folder / name)
+        reason = look(path).reason if is_utf8(path) else NOT_UTF8
+        if reason is not None:
+            return Arrival(name, None, reason)
         try:
-            return Arrival(name, open_pictures([str(self.folder / name)]).read(0))
+            return Arrival(name, open_pictures([path]).read(0))
         except Unreadable as problem:
             return Arrival(name, None, problem.reason)
         except UserError as problem:
