@@ -17,7 +17,7 @@ LINE = [
     {"training", "run", "modalities"},
     {"methods", "evaluation", "reports"},
     {"commands"},
-    {"cli", "parsing", "sklearn", "__init__", "__main__"},
+    {"cli", "parsing", "wrong_words", "sklearn", "__init__", "__main__"},
 ]
 """From the bottom up: each may import what is below it, and what stands beside it."""
 
