@@ -260,9 +260,12 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
 
 def _encoder(folder: Run, module: nn.Module, projector: nn.Sequential, layer: int) -> Encoder:
     head = projector if layer == -1 else projector[:layer]
-    description = folder.description()
-    options = opening(modality(description["modality"]), Settings.of(folder.config()).arguments)[0]
-    return Encoder(module, description, folder.path / "features", head, options)
+    return Encoder(module, folder.description(), folder.path / "features", head, _opening(folder))
+
+
+def _opening(folder: Run) -> dict[str, Any]:
+    """The arguments that a run's data was opened with."""
+    return opening(modality(folder.description()["modality"]), Settings.of(folder.config()).arguments)[0]
 
 
 def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = None) -> tuple[Any, Any]:
@@ -277,8 +280,7 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
         UserError: the data cannot be opened, or the run was trained on data in memory and none is given; or labels
             are given for the built-in sample.
     """
-    config, kind = folder.config(), modality(folder.description()["modality"])
-    options = opening(kind, Settings.of(config).arguments)[0]
+    config, kind, options = folder.config(), modality(folder.description()["modality"]), _opening(folder)
     if data is not None:
         return kind.open(data, labels, **options), None
     if config["data"] == MEMORY:
