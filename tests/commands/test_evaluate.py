@@ -169,7 +169,8 @@ def test_health_of_one_layer_is_of_it_alone(run: Path, capfd: Any) -> None:
 
 def test_lidar_looks_at_so_many_views_of_so_many_samples(run: Path) -> None:
     from unlabeled.commands.health import Looks, lidar_of
-    from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.load import load
+    from unlabeled.commands.samples import data_of
     from unlabeled.run import Run
 
     folder = Run.open(run)

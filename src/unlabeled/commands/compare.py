@@ -109,7 +109,8 @@ def compare(
         UserError: no run, a run given twice, a folder that is no run or has no encoder, or data that does not fit.
     """
     from unlabeled.commands.health import Looks, health_of
-    from unlabeled.commands.load import data_of, projector_layers
+    from unlabeled.commands.load import projector_layers
+    from unlabeled.commands.samples import data_of
 
     folders = _opened(runs)
     bare = [folder for folder in folders if not projector_layers(folder)]
@@ -172,7 +173,8 @@ def _accuracies(
     Raises:
         UserError: labels were asked for, and do not allow it.
     """
-    from unlabeled.commands.load import load, random_encoder, tested_of
+    from unlabeled.commands.load import load, random_encoder
+    from unlabeled.commands.samples import tested_of
     from unlabeled.errors import UserError
     from unlabeled.evaluation.knn import knn
     from unlabeled.evaluation.raw import raw_features

@@ -58,8 +58,9 @@ def embed(
     Raises:
         UserError: the file's ending is another, it exists, nothing can be read, or there is no such layer or device.
     """
-    from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.load import load
     from unlabeled.commands.output import new_file
+    from unlabeled.commands.samples import data_of
     from unlabeled.distributed import on_first
     from unlabeled.run import Run
     from unlabeled.training.launching import join

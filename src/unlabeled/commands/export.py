@@ -79,8 +79,9 @@ def export(
         UserError: the name's ending is another, the file exists, a package is missing, the encoder cannot be had in
             this format, or what was written does not agree.
     """
-    from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.load import load
     from unlabeled.commands.output import new_file
+    from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError
     from unlabeled.run import Run
     from unlabeled.training.checkpoints import write_atomically

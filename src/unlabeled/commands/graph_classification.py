@@ -89,7 +89,8 @@ def graph_classification(
         UserError: a run of other data than graphs, no labels, too few graphs, or numbers outside their range.
     """
     from unlabeled.commands.labelled import kept_as
-    from unlabeled.commands.load import data_of, load, random_encoder
+    from unlabeled.commands.load import load, random_encoder
+    from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError, in_range
     from unlabeled.evaluation import graph_classification as protocols
     from unlabeled.evaluation.fold_training import Training
@@ -139,7 +140,7 @@ def graph_classification(
 
 def _met(folder: "Run", samples: Any) -> bool | None:
     """Whether a run was trained on any of some graphs; None where that cannot be told."""
-    from unlabeled.commands.load import data_of
+    from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError
 
     checkpoint = folder.checkpoint()

@@ -121,7 +121,8 @@ def health(
         devices: processes on this machine that share the work; under torchrun leave it out.
     """
     from unlabeled.commands.labelled import kept_as
-    from unlabeled.commands.load import data_of, load, random_encoder
+    from unlabeled.commands.load import load, random_encoder
+    from unlabeled.commands.samples import data_of
     from unlabeled.run import Run
     from unlabeled.training.launching import join
 

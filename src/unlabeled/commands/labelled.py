@@ -104,7 +104,8 @@ class Labelled:
         Raises:
             UserError: whatever of it cannot be opened.
         """
-        from unlabeled.commands.load import data_of, load, random_encoder, tested_of
+        from unlabeled.commands.load import load, random_encoder
+        from unlabeled.commands.samples import data_of, tested_of
         from unlabeled.errors import in_range
         from unlabeled.evaluation.split import matched
         from unlabeled.run import Run

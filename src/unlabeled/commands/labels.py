@@ -77,8 +77,9 @@ def labels(
         UserError: the run has no labels or no such head, the file or folder exists, or nothing can be read.
     """
     from unlabeled.commands.embed import unread
-    from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.load import load
     from unlabeled.commands.output import new_file, new_folder
+    from unlabeled.commands.samples import data_of
     from unlabeled.distributed import on_first
     from unlabeled.errors import UserError
     from unlabeled.run import Run

@@ -186,7 +186,7 @@ def link_prediction(
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
     """
-    from unlabeled.commands.load import data_of
+    from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError, in_range
     from unlabeled.evaluation.link_prediction.kept import kept_or_made
     from unlabeled.run import Run

@@ -100,7 +100,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _material(folder: "Run", encoder: "Encoder", data: Any, labels: PathText | None, limit: int) -> "Material":
     """Everything for the page, from the run's folder and from the data where that is there."""
-    from unlabeled.commands.load import data_of
+    from unlabeled.commands.samples import data_of
     from unlabeled.data.source import describe
     from unlabeled.errors import UserError
     from unlabeled.reports.gathering import look

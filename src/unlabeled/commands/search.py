@@ -85,9 +85,10 @@ def search(
     Raises:
         UserError: no such query or none that can be read, nothing to search in, or a sheet that cannot be written.
     """
-    from unlabeled.commands.load import data_of, load
+    from unlabeled.commands.load import load
     from unlabeled.commands.node_search import search_nodes
     from unlabeled.commands.output import new_file
+    from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError
     from unlabeled.run import Run
 

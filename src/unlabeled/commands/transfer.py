@@ -69,7 +69,8 @@ def transfer(
             of --against too.
         seed: of the splits, of the validation samples and of the exchanges.
     """
-    from unlabeled.commands.load import data_of, load, random_encoder, tested_of
+    from unlabeled.commands.load import load, random_encoder
+    from unlabeled.commands.samples import data_of, tested_of
     from unlabeled.evaluation.raw import raw_features
     from unlabeled.evaluation.split import matched
     from unlabeled.evaluation.transfer import summed
