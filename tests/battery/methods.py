@@ -16,9 +16,10 @@ from unlabeled.distributed import average_gradients
 from unlabeled.errors import UserError
 from unlabeled.run import Run
 from unlabeled.training.batch_norm import over_processes
+from unlabeled.training.building import initialise
 from unlabeled.training.loader import Steps
 from unlabeled.training.method import ActsBeforeStep, Batch, LooksThrough, Penalises, Prepares, Represents, StepsItself
-from unlabeled.training.pretraining import Session, initialise
+from unlabeled.training.pretraining import Session
 
 MethodClass = Callable[..., Any]
 

@@ -21,7 +21,7 @@ from unlabeled.methods.simclr import OBJECTIVES, SimCLR
 from unlabeled.metrics.contrast import contrast
 from unlabeled.modalities import modality
 from unlabeled.objectives import margin_triplet, nt_logistic, nt_xent
-from unlabeled.training.pretraining import build
+from unlabeled.training.building import build
 from unlabeled.training.probe import LinearProbe
 from unlabeled.training.settings import Settings
 

@@ -12,11 +12,11 @@ from unlabeled.errors import UserError
 from unlabeled.modalities import Modality, modality
 from unlabeled.run import Run
 from unlabeled.training.budget import ENDLESS, Budget, Clock
+from unlabeled.training.building import build, described, resolve
 from unlabeled.training.claim import Claim
 from unlabeled.training.launching import launch
 from unlabeled.training.loop import Loop
 from unlabeled.training.method import Batch, weights_of
-from unlabeled.training.pretraining import build, described, resolve
 from unlabeled.training.settings import Settings, called
 
 EVERY = 100

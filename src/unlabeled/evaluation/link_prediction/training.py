@@ -12,9 +12,9 @@ from torch import Tensor
 from unlabeled.evaluation.link_prediction.classifier import PAST
 from unlabeled.modalities import modality
 from unlabeled.training.budget import Budget
+from unlabeled.training.building import build, resolve
 from unlabeled.training.loader import Steps
 from unlabeled.training.loop import Loop
-from unlabeled.training.pretraining import build, resolve
 from unlabeled.training.settings import Settings, called
 
 
