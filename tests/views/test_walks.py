@@ -101,6 +101,20 @@ def test_negatives_go_by_a_power_of_distinct_neighbours() -> None:
     assert set(even[1]) == {1, 2}  # a node without a link is never drawn, whatever the power
 
 
+def test_idle_nodes_are_negatives_once_they_are_seen() -> None:
+    snapshots = star()
+    draw = Negatives.of(snapshots, 0.75, idle=True).draw(np.random.default_rng(5).random((2, 30_000)))
+    for drawn, degree in zip(
+        draw, [[3.0, 1, 1, 1], [1.0, 1, 1, 1]], strict=True
+    ):  # 1 and 2 alone are linked in the second
+        power = np.array(degree) ** 0.75
+        assert chisquare(np.bincount(drawn, minlength=4), 30_000 * power / power.sum()).pvalue > 1e-3
+    women = southern_women()
+    assert women.nodes[0] < len(women)  # most come later
+    first = Negatives.of(women, 0.0, idle=True).draw(np.random.default_rng(6).random((women.count, 2000)))[0]
+    assert set(first) == set(range(women.nodes[0]))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_chance_decides_walks_alone(seed: int) -> None:
     snapshots = southern_women()

@@ -42,6 +42,7 @@ class DySAT(nn.Module):
         num_positives: contexts of a node and snapshot a step, drawn by frequency, at least 1.
         num_negatives: nodes a snapshot and step, shared by all its pairs, at least 1.
         smoothing: power of the degree by which negatives are drawn, at least 0.
+        idle_negatives: whether nodes without a link in a snapshot are drawn there too, as if they had one. Ours.
         negative_weight: w_n, at least 0; the paper tunes it among 0.01, 0.1 and 1.
         weight_decay: on the weights of structural attention, at least 0.
         learning_rate: of Adam, above 0; the paper tunes it among 0.0001 and 0.001.
@@ -62,6 +63,7 @@ class DySAT(nn.Module):
         num_positives: int = 10,
         num_negatives: int = 10,
         smoothing: float = 0.75,
+        idle_negatives: bool = False,
         negative_weight: float = 1.0,
         weight_decay: float = 5e-4,
         learning_rate: float = 1e-3,
@@ -77,7 +79,8 @@ class DySAT(nn.Module):
             )
         self.encoder: Any = encoder
         self.num_walks, self.walk_length, self.context_size = num_walks, walk_length, context_size
-        self.num_positives, self.num_negatives, self.smoothing = num_positives, num_negatives, smoothing
+        self.num_positives, self.num_negatives = num_positives, num_negatives
+        self.smoothing, self.idle_negatives = smoothing, idle_negatives
         self.negative_weight, self.weight_decay = negative_weight, weight_decay
         self.learning_rate, self.clip, self.history = learning_rate, clip, history
         self.seed, self.step_number = 0, 0
@@ -104,7 +107,7 @@ class DySAT(nn.Module):
         draws = [chance.generator(self.seed, chance.VIEWS, snapshot) for snapshot in range(samples.count)]
         draws, samples = (draws, samples) if self.history is None else (draws[-1:], samples.tail())
         self.contexts = temporal_graphs.contexts(samples, self.num_walks, self.walk_length, self.context_size, draws)
-        self.negatives = Negatives.of(samples, self.smoothing)
+        self.negatives = Negatives.of(samples, self.smoothing, self.idle_negatives)
 
     def before_step(self, step: int) -> None:
         """Note the step, which decides its draws."""

@@ -10,6 +10,9 @@ import numpy as np
 class Negatives:
     """Draws nodes of each snapshot with chance proportional to degree^smoothing.
 
+    DySAT and word2vec draw among those that have a link there, so that nothing tells an idle node from a busy one. With
+    `idle` all that are seen by then are drawn, those without a link as if they had one.
+
     Args:
         risen: float64 (T, N), chances added up: the last is 1, or 0 where a snapshot has no link.
     """
@@ -17,7 +20,7 @@ class Negatives:
     risen: np.ndarray
 
     @classmethod
-    def of(cls, snapshots: Any, smoothing: float) -> "Negatives":
+    def of(cls, snapshots: Any, smoothing: float, idle: bool = False) -> "Negatives":
         """Of snapshots; a degree is the number of distinct other nodes that a node is linked to."""
         nodes = len(snapshots)
         risen = np.zeros((snapshots.count, nodes))
@@ -25,6 +28,7 @@ class Negatives:
             source, target, _ = snapshots.links(snapshot)
             ends = np.concatenate([source, target])[np.tile(source != target, 2)]
             degree = np.bincount(ends, minlength=nodes)
+            degree[: snapshots.nodes[snapshot]] = np.maximum(degree[: snapshots.nodes[snapshot]], int(idle))
             power = np.where(degree > 0, degree.astype(np.float64), 0.0)
             power[degree > 0] **= smoothing
             risen[snapshot] = np.cumsum(power / max(power.sum(), 1e-300))
