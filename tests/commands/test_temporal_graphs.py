@@ -243,6 +243,9 @@ def test_six_snapshots_ahead_and_step_by_step(trained: Path, tmp_path: Path) -> 
         "link-prediction", tmp_path / "run", steps=8, splits=2, deepwalk_epochs=1, incremental=True
     )
     assert slow.incremental and slow.steps
+    plain: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", steps=8, splits=2, deepwalk_epochs=1)
+    assert slow.value != plain.value  # its untrained network has no history that was learnt
+    assert slow.baselines["random_encoder"] == plain.baselines["random_encoder"]
     names = {path.name for path in (tmp_path / "run" / "evaluations" / "link-prediction").rglob("history-*")}
     assert len(names) == 13  # one snapshot after the other, from the first
 
@@ -309,6 +312,9 @@ def test_a_finished_run_takes_one_more_snapshot(trained: Path, tmp_path: Path) -
     ):
         with pytest.raises(UserError, match=r"--held-out 2|give both or none"):
             unlabeled.pretrain("dysat", links, out=tmp_path / "wrong", **options | wrong)
+    wider = network | {"structural_widths": (32,)}
+    with pytest.raises(UserError, match="of 16 numbers and this encoder of 32; give the same --network flags"):
+        unlabeled.pretrain("dysat", links, out=tmp_path / "wrong", history=trained, **options | {"network": wider})
 
 
 def test_a_snapshot_more_is_learnt_to_the_same_bits_after_a_kill(

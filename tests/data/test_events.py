@@ -77,6 +77,35 @@ def test_parquet_with_whole_numbers_and_timestamps(tmp_path: Path) -> None:
     assert [str(each) for each in events.skipped] == ["row 2: no time"]
 
 
+@pytest.mark.parametrize("kind", ["dictionary", "large_string", "string_view"])
+def test_parquet_with_text_of_every_kind(tmp_path: Path, kind: str) -> None:
+    def column(values: list[Any]) -> Any:
+        text = pa.array(values, pa.string())
+        return text.dictionary_encode() if kind == "dictionary" else text.cast(getattr(pa, kind)())
+
+    days = column(["2001-02-03", "2001-02-04", "never"])
+    table = pa.table({"source": column(["a", "b", "a"]), "target": column(["b", None, "b"]), "time": days})
+    pq.write_table(table, tmp_path / "events.parquet")
+    events = read_events(tmp_path / "events.parquet")
+    assert events.dated and events.time is not None and events.time.tolist() == [981158400.0]
+    assert [str(each) for each in events.skipped] == [
+        "row 2: no target", "row 3: the time 'never' is no date like the others"
+    ]  # fmt: skip
+
+
+def test_parquet_with_numbers_out_of_the_common_range(tmp_path: Path) -> None:
+    ids = pa.array([2**64 - 1, 5], pa.uint64())
+    table = pa.table({"source": ids, "target": [5, 6], "time": pa.array([10**18 + 1, 1], pa.timestamp("ns"))})
+    pq.write_table(table, tmp_path / "events.parquet")
+    events = read_events(tmp_path / "events.parquet")
+    assert [events.names[each] for each in events.source] == ["18446744073709551615", "5"]
+    assert [events.names[each] for each in events.target] == ["5", "6"]
+    assert events.time is not None and events.time.tolist() == [1e9, 0.0] and not events.skipped
+    pq.write_table(pa.table({"source": [[1], [2]], "target": [5, 6], "time": [1, 2]}), tmp_path / "lists.parquet")
+    with pytest.raises(UserError, match="a column of no kind that is known here"):
+        read_events(tmp_path / "lists.parquet")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -77,7 +77,7 @@ class _Asked:
         told["deepwalk_epochs"] = self.deepwalk_epochs
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
-        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "4")
+        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "5")
 
     @property
     def place(self) -> "Path":
@@ -118,7 +118,9 @@ class _Asked:
             epochs=self.deepwalk_epochs,
             arguments=settings.arguments | DEEPWALK,
         )
+        untrained = None
         if self.incremental and count > 1:
+            untrained = next(epochs(method, settings, known, name, fabric))  # the history that follows was learnt
             settings = replace(
                 settings,
                 network=settings.network | {"incremental": True},
@@ -126,7 +128,7 @@ class _Asked:
             )
         ours = epochs(method, settings, known, name, fabric, self.incremental)
         deepwalk = epochs(method, table, known.aggregate(), name, fabric)
-        found, going_on = answers(known, asked, ours, deepwalk, self.select)
+        found, going_on = answers(known, asked, ours, deepwalk, self.select, untrained)
         if self.incremental and not multi:  # six snapshots ahead choose another epoch, which nothing goes on from
             self._keep(count, going_on.history)
         return found

@@ -30,9 +30,10 @@ class DySAT(nn.Module):
     A. Sankar, Y. Wu, L. Gou, W. Zhang, H. Yang: DySAT: Deep Neural Representation Learning on Dynamic Graphs via
     Self-Attention Networks, WSDM 2020 (arXiv 1812.09430). The representation kept is e of the last snapshot. Where the
     official code differs from the paper, defaults are the paper's and `--network` takes the other reading: `scale
-    snapshots`, `temporal_dropout 0`; walks of 20 nodes; self-loops and normalised weights, of which the paper does not
-    speak, are the code's. Departures: the slot for the evaluated snapshot, which enters neither loss nor evaluation, is
-    left out; terms of a snapshot without pairs are 0 and not NaN.
+    snapshots`, `temporal_dropout 0`; walks of 20 nodes. Of what the paper does not speak defaults are the code's:
+    self-loops, normalised weights, a position-wise layer after every attention over time, the gradient's norm clipped.
+    Departures: the slot for the evaluated snapshot, which enters neither loss nor evaluation, is left out; terms of a
+    snapshot without pairs are 0 and not NaN.
 
     Args:
         encoder: of temporal graphs.
@@ -103,6 +104,11 @@ class DySAT(nn.Module):
             raise UserError("IncSAT takes both --network.incremental and --history RUN; give both or none.")
         if self.history is not None:
             past = self.history if isinstance(self.history, Tensor) else history_of(self.history, samples)
+            if past.shape[2] != self.encoder.past.shape[2]:
+                raise UserError(
+                    f"{self.history} has structural representations of {past.shape[2]} numbers and this encoder of "
+                    f"{self.encoder.past.shape[2]}; give the same --network flags as it was trained with."
+                )
             self.encoder.past[: len(past)] = past
         draws = [chance.generator(self.seed, chance.VIEWS, snapshot) for snapshot in range(samples.count)]
         draws, samples = (draws, samples) if self.history is None else (draws[-1:], samples.tail())

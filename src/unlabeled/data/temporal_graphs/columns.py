@@ -14,6 +14,15 @@ Bad = dict[int, str]
 """Place of a row to what is wrong with it."""
 
 
+def plain(column: Any) -> Any:
+    """A column of any Arrow type without dictionary, text as strings of one kind."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    return column
+
+
 def node_codes(source: Any, target: Any, bad: Bad) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Two columns of node names as numbers.
 
@@ -39,7 +48,8 @@ def node_codes(source: Any, target: Any, bad: Bad) -> tuple[np.ndarray, np.ndarr
 
 
 def _names_of(column: Any) -> Any:
-    if pa.types.is_integer(column.type):
+    large = pa.types.is_uint64(column.type) and (pc.max(column).as_py() or 0) > np.iinfo(np.int64).max
+    if pa.types.is_integer(column.type) and not large:
         return column.cast(pa.int64())
     return pc.utf8_trim_whitespace(column.cast(pa.string()))
 
@@ -51,10 +61,10 @@ def times(column: Any, bad: Bad) -> tuple[np.ndarray, bool]:
     where they name no zone.
     """
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        seconds = pc.cast(column.cast(pa.timestamp("us")), pa.int64()).to_numpy(zero_copy_only=False)
+        seconds = pc.cast(column.cast(pa.timestamp("us"), safe=False), pa.int64()).to_numpy(zero_copy_only=False)
         _note_missing(np.isnan(seconds.astype(np.float64)), bad, "no time")
         return seconds.astype(np.float64) / 1e6, True
-    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+    if not pa.types.is_string(column.type):
         return _plain(column, bad)
     numeric = pc.fill_null(pc.match_substring_regex(column, NUMBER), False).to_numpy(zero_copy_only=False)
     if 2 * numeric.sum() >= len(numeric):
@@ -87,7 +97,7 @@ def _seconds(text: str) -> float:
 
 def numbers(column: Any, bad: Bad, word: str) -> np.ndarray:
     """A column of finite numbers as float64 (E,); NaN where there is none."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if pa.types.is_string(column.type):
         fits = pc.fill_null(pc.match_substring_regex(column, NUMBER), False)
         found = pc.if_else(fits, pc.utf8_trim_whitespace(column), pa.scalar(None, column.type)).cast(pa.float64())
     else:

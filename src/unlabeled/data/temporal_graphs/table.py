@@ -84,6 +84,8 @@ def read_events(path: str | os.PathLike[str]) -> Events:
     Raises:
         UserError: no such file, no such table, a column missing, or no good row.
     """
+    import pyarrow as pa
+
     shown = repr(os.fspath(path))
     if not Path(path).is_file():
         raise UserError(f"there is no file {shown}; give a CSV or parquet file with the columns source,target,time.")
@@ -97,7 +99,13 @@ def read_events(path: str | os.PathLike[str]) -> Events:
         raise UserError(
             f"{shown} lacks the column {lacking[0]!r} (it has: {have}); name its columns source,target,time."
         )
-    return _events(table, found, bad, total, shown)
+    try:
+        return _events(table, found, bad, total, shown)
+    except pa.ArrowException as problem:
+        reason = " ".join(str(problem).split())[:120]
+        raise UserError(
+            f"{shown} has a column of no kind that is known here ({reason}); make it numbers or text."
+        ) from None
 
 
 def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int, shown: str) -> Events:
@@ -107,7 +115,7 @@ def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int,
     bad: dict[int, str] = {}
 
     def column(use: str) -> Any:
-        return table.column(found[use]).combine_chunks() if use in found else None
+        return columns.plain(table.column(found[use])).combine_chunks() if use in found else None
 
     source, target, names = columns.node_codes(column("source"), column("target"), bad)
     time, dated = columns.times(column("time"), bad) if "time" in found else (None, False)

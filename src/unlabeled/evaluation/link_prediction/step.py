@@ -149,6 +149,7 @@ def answers(
     trained: Iterable[Epoch],
     deepwalk: Iterable[Epoch] | None,
     select: Select,
+    untrained: Epoch | None = None,
 ) -> tuple[dict[str, Answer], Epoch]:
     """Judge one step; with the answers comes the epoch that goes on to the next one, the first question's or the last.
 
@@ -158,10 +159,11 @@ def answers(
         trained: epochs of the method.
         deepwalk: epochs of a table of nodes on all links added up, or None to leave that out.
         select: how an epoch is chosen.
+        untrained: what nothing was learnt for, where the first of `trained` is not that.
     """
-    ours, untrained, last = chosen(asked, trained, select)
+    ours, first, last = chosen(asked, trained, select)
     table = chosen(asked, deepwalk, select)[0] if deepwalk is not None and asked else None
-    found = {each.name: _answer(known, each, ours, untrained, table) for each in asked}
+    found = {each.name: _answer(known, each, ours, untrained or first, table) for each in asked}
     return found, ours[asked[0].name, "product"] if asked else last
 
 
