@@ -8,15 +8,16 @@ from typing import Any
 import networkx
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chisquare, rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.evaluation.link_prediction import examples as module
-from unlabeled.evaluation.link_prediction.classifier import Question, fitted_scores, pair_features, products
-from unlabeled.evaluation.link_prediction.examples import examples, splits, unlinked
+from unlabeled.evaluation.link_prediction.classifier import fitted_scores, pair_features, products
+from unlabeled.evaluation.link_prediction.examples import Examples, candidates, examples, splits, unlinked
 from unlabeled.evaluation.link_prediction.kept import kept_or_made
+from unlabeled.evaluation.link_prediction.question import Asked, Queries, Question
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.step import Answer, answers, asked_before, chosen, questions
 from unlabeled.evaluation.link_prediction.summary import answers_to, figures, figures_of
@@ -308,13 +309,63 @@ def test_a_first_step_without_a_past_counts_among_those_with_one() -> None:
     assert past["deepwalk"].auc == plain["deepwalk"].auc == figures(steps, "deepwalk+scores").auc
 
 
+@pytest.mark.parametrize("most", [5, 1000])
+def test_candidates_are_nodes_that_an_end_is_not_linked_to(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(module, "CANDIDATES", most)
+    whole, count = southern_women(), 5
+    links = np.array(sorted((a, b) for a, b in linked(whole, count + 1) if b < whole.nodes[count - 1]))
+    found, valid = candidates(whole, count, 2, links, generator())
+    both = linked(whole, count + 1) | {(b, a) for a, b in linked(whole, count + 1)}
+    for (first, _), row, counts in zip(links.tolist(), found, valid, strict=True):
+        possible = {node for node in range(whole.nodes[count - 1]) if node != first and (first, node) not in both}
+        chosen = row[counts].tolist()
+        assert len(set(chosen)) == len(chosen) and set(chosen) <= possible
+        assert (len(chosen) <= 5) if most == 5 else (set(chosen) == possible)
+
+
+def test_ranks_are_those_of_scipy() -> None:
+    scores = generator().integers(0, 6, (7, 13)).astype(float)  # with ties
+    valid = generator().random((7, 12)) < 0.7
+    parts = [scores[:4], scores[4:]]
+    blocks = [
+        Asked(Examples(np.zeros((part.size, 2), np.int64), np.zeros(part.size, bool)), {"it": part.ravel()})
+        for part in parts
+    ]
+    found = Queries(blocks, valid).ranks(lambda asked: asked.simple["it"])
+    expected = [rankdata(-np.append(row[0], row[1:][kept]))[0] for row, kept in zip(scores, valid, strict=True)]
+    assert found.tolist() == expected
+
+
+def test_a_link_is_ranked_by_what_the_first_split_learnt() -> None:
+    question, known = one_question(), southern_women().prefix(7)
+    noise = generator().standard_normal((18, 6))
+    told = [epoch(0, noise), epoch(1, informed(question) + 2 * noise)]
+    answer = answers(known, [question], told, told, "validation")[0]["next"]
+    split, rows, pairs = question.splits[0], told[1].recent[-1], question.now.examples.pairs
+    model = LogisticRegression(solver="liblinear", tol=1e-10, max_iter=10_000)
+    model.fit(products(rows, pairs)[split.train], question.linked[split.train])
+    future = linked(southern_women(), 7)
+    expected, counted = [], []
+    for a, b in pairs[split.test][question.linked[split.test]].tolist():
+        others = [c for c in range(len(known)) if c != a and (a, c) not in future and (c, a) not in future]
+        asked = np.array([(a, b), *((a, c) for c in others)])
+        expected.append(rankdata(-model.decision_function(products(rows, asked)))[0])
+        counted.append(rankdata(-simple_scores(known, asked)["interactions"])[0])
+    assert answer.ranks["trained"].tolist() == expected and answer.ranks["interactions"].tolist() == counted
+    assert answer.ranks.keys() == answer.scores.keys()
+    told_of = figures([answer], "trained")
+    assert told_of.mean_reciprocal_rank == pytest.approx(np.mean(1 / np.array(expected)))
+    assert told_of.hits["1"] == np.mean(np.array(expected) <= 1) and told_of.hits["50"] == 1
+    assert told_of.interval[0] < told_of.macro_auc < told_of.interval[1]  # of one step too
+
+
 def test_figures_are_means_over_steps_and_pooled_pairs() -> None:
     rng = generator()
     steps = []
     for shift in (0.2, 3.0):
         truth = [rng.random(40) < 0.5 for _ in range(2)]
         scores = [rng.standard_normal(40) + shift * yes + shift for yes in truth]
-        steps.append(Answer({"trained": scores}, truth))
+        steps.append(Answer({"trained": scores}, truth, ranks={"trained": np.array([1.0, 2.0])}))
     found = figures(steps, "trained")
     auc = [
         np.mean([roc_auc_score(t, s) for t, s in zip(step.linked, step.scores["trained"], strict=True)])
@@ -331,9 +382,8 @@ def test_figures_are_means_over_steps_and_pooled_pairs() -> None:
 
 
 def test_a_finished_step_is_read_and_a_damaged_one_made_again(tmp_path: Path) -> None:
-    answer = Answer(
-        {"trained": [np.array([0.5, 1.0])]}, [np.array([True, False])], {"trained": 3}, {"trained": 0.75}, 7
-    )
+    truth, ranks = [np.array([True, False])], {"trained": np.array([1.5])}
+    answer = Answer({"trained": [np.array([0.5, 1.0])]}, truth, {"trained": 3}, {"trained": 0.75}, 7, ranks)
     made = []
 
     def make() -> dict[str, Answer]:
@@ -346,6 +396,7 @@ def test_a_finished_step_is_read_and_a_damaged_one_made_again(tmp_path: Path) ->
         np.testing.assert_array_equal(found.scores["trained"][0], answer.scores["trained"][0])
         np.testing.assert_array_equal(found.linked[0], answer.linked[0])
         assert found.epoch == {"trained": 3} and found.validation == {"trained": 0.75} and found.learnt == 7
+        assert found.ranks["trained"].tolist() == [1.5]
     assert made == [1]
     file.write_bytes(file.read_bytes()[:40])
     kept_or_made(file, make)

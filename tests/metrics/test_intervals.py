@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from unlabeled.metrics.intervals import of_average, of_mean, wilson
+from unlabeled.metrics.intervals import of_auc, of_average, of_mean, wilson
 
 
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1))
@@ -38,6 +38,17 @@ def test_the_interval_of_a_mean_is_normal():
     expected = norm.interval(0.95, values.mean(), values.std(ddof=1) / 50**0.5)
     assert of_mean(values) == pytest.approx(expected)
     assert of_mean(np.array([0.3])) == (0.3, 0.3)
+
+
+def test_the_interval_of_an_area_is_hanleys_and_mcneils():
+    """Their example (51 abnormal images, 58 normal, area 0.893, standard error 0.032), and areas of exponentials."""
+    low, high = of_auc(0.893, 51, 58)
+    assert (high - low) / 2 / 1.96 == pytest.approx(0.032, abs=1e-3)  # they cut digits off
+    rng = np.random.default_rng(0)
+    high_scores, low_scores = rng.exponential(3.0, (4000, 30, 1)), rng.exponential(1.0, (4000, 1, 40))
+    low, high = of_auc(0.75, 30, 40)
+    assert (high - low) / 2 / 1.96 == pytest.approx((high_scores > low_scores).mean((1, 2)).std(), rel=0.04)
+    assert of_auc(0.5, 1, 1) == (0.0, 1.0)
 
 
 def test_the_interval_of_an_average_covers_it_as_often_as_it_says():

@@ -29,6 +29,9 @@ class LinkPredicted(Evaluated):
         task: which links.
         micro_auc: AUC of the test pairs of all steps pooled.
         average_precision: mean over steps.
+        mean_reciprocal_rank: mean over steps of 1 / rank of a link among the nodes that its first end could be linked
+            to, or a thousand of them; of test links of the first split, at most 200 a step.
+        hits: the share of these that are among the first 1, 10 and 50.
         steps: of each its time, AUC, deviation over splits, average precision, chosen epoch, test links, and baselines.
         self_pairs: whether links of a node to itself count.
         other_self_pairs: the value where they count the other way; None where there are no such links.
@@ -44,6 +47,8 @@ class LinkPredicted(Evaluated):
     task: str = "next"
     micro_auc: float = 0.0
     average_precision: float = 0.0
+    mean_reciprocal_rank: float = 0.0
+    hits: dict[str, float] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
     self_pairs: bool = False
     other_self_pairs: float | None = None
@@ -77,7 +82,7 @@ class _Asked:
         told["deepwalk_epochs"] = self.deepwalk_epochs
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
-        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "5")
+        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "6")
 
     @property
     def place(self) -> "Path":
@@ -274,11 +279,13 @@ def _result(
         n_test=sum(len(answer.linked[0]) for answer in ours.values()),
         seed=asked.settings.seed,
         split=f"{len(ours)} steps, {asked.draws} splits of each",
-        details={name: best[name] for name in ("micro_auc", "average_precision")},
+        details={name: best[name] for name in ("micro_auc", "average_precision", "mean_reciprocal_rank")},
         baseline_details=details,
         task=task,
         micro_auc=best["micro_auc"],
         average_precision=best["average_precision"],
+        mean_reciprocal_rank=best["mean_reciprocal_rank"],
+        hits=best["hits"],
         steps=records(ours, told, way_of("trained", features, past), shown),
         self_pairs=self_pairs,
         other_self_pairs=otherwise["trained"].macro_auc if has_self and otherwise else None,

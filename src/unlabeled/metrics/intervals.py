@@ -44,6 +44,25 @@ def of_mean(values: np.ndarray, deviations: float = 1.959963984540054) -> tuple[
     return float(values.mean()) - half, float(values.mean()) + half
 
 
+def of_auc(value: float, positives: int, negatives: int, deviations: float = 1.959963984540054) -> tuple[float, float]:
+    """The interval of an area under the ROC curve (Hanley and McNeil 1982), within 0 and 1.
+
+    With A the area, p positives, n negatives, Q1 = A / (2 - A), Q2 = 2 A^2 / (1 + A):
+
+        A -/+ z sqrt( ( A (1 - A) + (p - 1)(Q1 - A^2) + (n - 1)(Q2 - A^2) ) / (p n) )
+
+    Args:
+        value: A, from 0 to 1.
+        positives: p, at least 1.
+        negatives: n, at least 1.
+        deviations: z of the normal distribution; the default gives 95 %.
+    """
+    one, two = value / (2 - value), 2 * value**2 / (1 + value)
+    spread = value * (1 - value) + (positives - 1) * (one - value**2) + (negatives - 1) * (two - value**2)
+    half = deviations * sqrt(max(spread, 0.0) / (positives * negatives))
+    return max(value - half, 0.0), min(value + half, 1.0)
+
+
 def of_average(values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """The interval of the plain average of independent figures that have intervals of their own.
 

@@ -1,12 +1,10 @@
 """From embeddings of nodes to scores of pairs: logistic regression on products."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 
-from unlabeled.evaluation.link_prediction.examples import Examples, Split
 from unlabeled.metrics.auc import auc
 
 PairFeatures = Literal["product", "l1", "dot", "scores", "sigmoid"]
@@ -16,9 +14,6 @@ KINDS: tuple[PairFeatures, ...] = get_args(PairFeatures)
 
 FITTED: tuple[PairFeatures, ...] = tuple(kind for kind in KINDS if kind != "sigmoid")
 """Those that a classifier sees; the other is a score already."""
-
-PAST = 3
-"""Earlier snapshots whose links a classifier may learn from too."""
 
 NEWTON = 50
 """Steps of Newton's method, at most; it takes about six."""
@@ -79,9 +74,6 @@ def fitted_scores(
 ) -> np.ndarray:
     """Scores of the examples at `places`, of a logistic regression that learns from those at `train`, and from `more`.
 
-    It minimises 1/2 |w|^2 + sum of log(1 + exp(-y <w, x>)), x the features as they are and a 1: scikit-learn's with
-    liblinear and C = 1, the protocol's, whose intercept is penalised too.
-
     Args:
         features: of the examples, (M, D).
         linked: bool (M,).
@@ -89,18 +81,33 @@ def fitted_scores(
         places: int64.
         more: features and answers of other examples.
     """
-    count = len(features)
+    return scored(features[places], fitted(features[train], linked[train], more))
+
+
+def fitted(features: np.ndarray, linked: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+    """The weights of a logistic regression, the intercept last, float64 (D + 1,).
+
+    It minimises 1/2 |w|^2 + sum of log(1 + exp(-y <w, x>)), x the features as they are and a 1: scikit-learn's with
+    liblinear and C = 1, the protocol's, whose intercept is penalised too.
+
+    Args:
+        features: of the examples, (M, D).
+        linked: bool (M,).
+        more: features and answers of other examples.
+    """
     if more is not None:
         features, linked = np.concatenate([features, more[0]]), np.concatenate([linked, more[1]])
-        train = np.concatenate([train, np.arange(count, len(features))])
-    rows = np.concatenate([features, np.ones((len(features), 1))], 1, dtype=np.float64)
-    learnt = rows[train]
-    basis = None
-    if len(learnt) < learnt.shape[1]:  # w lies in the span of the rows it learns from
-        basis, triangle = np.linalg.qr(learnt.T)
-        learnt = triangle.T
-    weight = _minimum(learnt, linked[train])
-    out: np.ndarray = rows[places] @ (weight if basis is None else basis @ weight)
+    learnt = np.concatenate([features, np.ones((len(features), 1))], 1, dtype=np.float64)
+    if len(learnt) >= learnt.shape[1]:
+        return _minimum(learnt, linked)
+    basis, triangle = np.linalg.qr(learnt.T)  # w lies in the span of the rows it learns from
+    out: np.ndarray = basis @ _minimum(triangle.T, linked)
+    return out
+
+
+def scored(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Scores (M,) of features (M, D), by weights (D + 1,)."""
+    out: np.ndarray = features @ weight[:-1] + weight[-1]
     return out
 
 
@@ -125,88 +132,6 @@ def _minimum(rows: np.ndarray, linked: np.ndarray) -> np.ndarray:
             size /= 2
         weight, value = weight + size * step, lower
     return weight
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Examples, and the simple scores of their pairs.
-
-    Args:
-        examples: pairs.
-        simple: (M,) each.
-        back: how many snapshots before the last the embeddings are of that they are asked of.
-    """
-
-    examples: Examples
-    simple: dict[str, np.ndarray]
-    back: int = 0
-
-    def features(self, kind: PairFeatures, recent: np.ndarray) -> np.ndarray:
-        """What the classifier sees of them, of embeddings (P, N, F)."""
-        return pair_features(kind, recent[-1 - self.back], self.examples.pairs, self.counts)
-
-    @property
-    def counts(self) -> np.ndarray:
-        """The simple scores, (M, S)."""
-        return np.stack(list(self.simple.values()), 1)
-
-
-@dataclass(frozen=True)
-class Question:
-    """One set of examples of one step, split.
-
-    Args:
-        name: of the task, and of the treatment of self-pairs.
-        now: the examples.
-        validation: int64, places.
-        splits: of the rest.
-        past: the same question about earlier snapshots, whose answers are known.
-    """
-
-    name: str
-    now: Asked
-    validation: np.ndarray
-    splits: list[Split]
-    past: list[Asked] = field(default_factory=list)
-
-    @property
-    def linked(self) -> np.ndarray:
-        """The answers."""
-        return self.now.examples.linked
-
-    def validate(
-        self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None, fit: bool = True
-    ) -> float:
-        """AUC on the validation examples of a classifier that learns from the first split, and from `more`.
-
-        Without `fit`, of the features themselves, (M, 1).
-        """
-        scores = self._scores(features, self.splits[0].train, self.validation, more, fit)
-        return auc_of(scores, self.linked[self.validation])
-
-    def test(
-        self, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None, fit: bool = True
-    ) -> list[np.ndarray]:
-        """Scores of each split's test examples."""
-        return [self._scores(features, split.train, split.test, more, fit) for split in self.splits]
-
-    def _scores(
-        self,
-        features: np.ndarray,
-        train: np.ndarray,
-        places: np.ndarray,
-        more: tuple[np.ndarray, np.ndarray] | None,
-        fit: bool,
-    ) -> np.ndarray:
-        return fitted_scores(features, self.linked, train, places, more) if fit else features[places, 0]
-
-    def learnt_before(self, features: Callable[[Asked], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Features and answers of the past, None where there is none."""
-        if not self.past:
-            return None
-        return np.concatenate([features(each) for each in self.past]), np.concatenate(
-            [each.examples.linked for each in self.past]
-        )
 
 
 def auc_of(scores: np.ndarray, linked: np.ndarray) -> float:

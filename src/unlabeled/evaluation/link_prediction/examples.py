@@ -12,6 +12,9 @@ NegativesName = Literal["uniform", "historical"]
 LEAST = 10
 """Links that a step needs to be judged."""
 
+CANDIDATES = 1000
+"""Nodes that a link's end is ranked among, at most."""
+
 PAIRS = 1_000_000
 """Pairs of nodes that are listed to draw negatives from; of more, negatives are drawn until there are enough."""
 
@@ -131,6 +134,33 @@ def linked_before(
 
 NEGATIVES = {"uniform": unlinked, "historical": linked_before}
 """How negatives are drawn."""
+
+
+def candidates(
+    whole: Any, count: int, ahead: int, links: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Other nodes that the first end of each link could be linked to in its place.
+
+    Args:
+        whole: snapshots.
+        count: t, how many of them are known.
+        ahead: the links are of snapshot t + `ahead`.
+        links: int64 (Q, 2).
+        generator: of the draw.
+
+    Returns:
+        int64 (Q, C), all known nodes, or of more than a thousand as many by chance; bool (Q, C), whether one counts: it
+        is another node, not linked to that end in the later snapshot, and not drawn twice.
+    """
+    known = int(whole.nodes[count - 1])
+    every = np.arange(known)[None].repeat(len(links), 0)
+    found = every if known <= CANDIDATES else np.sort(generator.integers(0, known, (len(links), CANDIDATES)), 1)
+    source, target, _ = whole.links(count - 1 + ahead)
+    taken = np.concatenate([source * len(whole) + target, target * len(whole) + source])
+    first = links[:, :1]
+    again = np.zeros(found.shape, bool)
+    again[:, 1:] = found[:, 1:] == found[:, :-1]
+    return found, ~again & (found != first) & ~np.isin(first * len(whole) + found, taken)
 
 
 @dataclass(frozen=True)

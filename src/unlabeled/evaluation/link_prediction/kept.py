@@ -32,10 +32,12 @@ def _write(path: Path, answers: dict[str, Answer]) -> None:
     told: dict[str, Any] = {}
     for number, (name, answer) in enumerate(answers.items()):
         told[name] = {"epoch": answer.epoch, "validation": answer.validation, "scores": list(answer.scores)}
-        told[name]["learnt"] = answer.learnt
+        told[name] |= {"learnt": answer.learnt, "ranked": list(answer.ranks)}
         arrays[f"{number} linked"] = np.stack(answer.linked)
         for way, scores in answer.scores.items():
             arrays[f"{number} {way}"] = np.stack(scores)
+        for way, ranks in answer.ranks.items():
+            arrays[f"{number} ranks {way}"] = ranks
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, told=np.array(json.dumps(told)), **arrays)
 
@@ -50,7 +52,8 @@ def _read(path: Path) -> dict[str, Answer] | None:
                     list(file[f"{number} linked"]),
                     each["epoch"],
                     each["validation"],
-                    each.get("learnt", 0),
+                    each["learnt"],
+                    {way: file[f"{number} ranks {way}"] for way in each["ranked"]},
                 )
                 for number, (name, each) in enumerate(told.items())
             }

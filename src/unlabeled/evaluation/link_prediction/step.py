@@ -1,7 +1,7 @@
 """One step of link prediction: a fresh training, judged on every question beside the simple scores."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -9,12 +9,18 @@ from typing import Any, Literal
 import numpy as np
 
 from unlabeled import chance
-from unlabeled.evaluation.link_prediction.classifier import FITTED, KINDS, PAST, Asked, PairFeatures, Question, auc_of
-from unlabeled.evaluation.link_prediction.examples import NegativesName, Task, examples, splits
+from unlabeled.evaluation.link_prediction.classifier import FITTED, KINDS, PairFeatures, auc_of
+from unlabeled.evaluation.link_prediction.examples import Examples, NegativesName, Task, candidates, examples, splits
+from unlabeled.evaluation.link_prediction.question import PAST, Asked, Features, Queries, Question
 from unlabeled.evaluation.link_prediction.scores import degree_features, simple_scores
 from unlabeled.evaluation.link_prediction.training import Epoch
 
 Select = Literal["validation", "loss", "last"]
+
+QUERIES = 200
+"""Links of a question that are ranked among candidates, at most."""
+BLOCK = 50_000
+"""Pairs of such whose features are there at once, about."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Answer:
         epoch: of each way that is trained, the epoch that was chosen.
         validation: AUC there, of each way that has one.
         learnt: pairs that a classifier learns from in a split.
+        ranks: of each way, the places of links among candidates, (Q,).
     """
 
     scores: dict[str, list[np.ndarray]]
@@ -34,6 +41,7 @@ class Answer:
     epoch: dict[str, int] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
     learnt: int = 0
+    ranks: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def questions(
@@ -64,12 +72,33 @@ def questions(
             without = len(given.pairs)
             parts = splits(given, draws, draw)
             now = Asked(given, simple_scores(whole.prefix(count), given.pairs))
+            tested = parts[1][0].test
+            links = given.pairs[tested[given.linked[tested]]]
             yield Question(
                 name_of(task, self_pairs, ahead),
                 now,
                 *parts,
+                queries_of(whole, count, ahead, links, chance.generator(seed, chance.SPLIT, count, ahead, 0)),
                 list(asked_before(whole, count, task, ahead, self_pairs, seed, negatives)),
             )
+
+
+def queries_of(whole: Any, count: int, ahead: int, links: np.ndarray, generator: np.random.Generator) -> Queries:
+    """Links (Q, 2) of snapshot t + `ahead` among candidates; of more than `QUERIES` of them, as many by chance."""
+    known = whole.prefix(count)
+    if len(links) > QUERIES:
+        links = links[np.sort(generator.choice(len(links), QUERIES, replace=False))]
+    other, valid = candidates(whole, count, ahead, links, generator)
+    other = np.concatenate([links[:, 1:], other], 1)  # (Q, 1 + C)
+    size = max(1, BLOCK // other.shape[1])
+    blocks = []
+    for start in range(0, len(links), size):
+        far = other[start : start + size]
+        pairs = np.stack([np.broadcast_to(links[start : start + size, :1], far.shape), far], 2).reshape(-1, 2)
+        linked = np.zeros(far.shape, bool)
+        linked[:, 0] = True
+        blocks.append(Asked(Examples(pairs, linked.ravel()), simple_scores(known, pairs)))
+    return Queries(blocks, valid)
 
 
 def asked_before(
@@ -176,20 +205,18 @@ def _answer(
 ) -> Answer:
     linked, simple = question.linked, question.now.simple
     told = _Told(question)
-    told.add("degree_regression", degree_features(known, question.now.examples.pairs))
-    told.add("scores_regression", np.log1p(question.now.counts))
-    told.add_past("scores_regression+past", lambda asked: np.log1p(asked.counts))
+    told.add("degree_regression", lambda asked: degree_features(known, asked.examples.pairs))
+    told.add("scores_regression", lambda asked: np.log1p(asked.counts))
+    told.add("scores_regression+past", lambda asked: np.log1p(asked.counts), past=True)
     epochs: dict[str, int] = {}
     for kind in KINDS:
         best = {"trained": ours[question.name, kind], "random_encoder": untrained}
         best |= {} if table is None else {"deepwalk": table[question.name, kind]}
         for name, epoch in best.items():
-            told.add(way_of(name, kind), question.now.features(kind, epoch.recent), fit=kind in FITTED)
-            epochs[way_of(name, kind)] = epoch.number
-            if name != "deepwalk" and kind in FITTED:  # a table of all links has no earlier embeddings
-                seen = partial(Asked.features, kind=kind, recent=epoch.recent)
-                told.add_past(way_of(name, kind, True), seen)
-                epochs[way_of(name, kind, True)] = epoch.number
+            sees = partial(Asked.features, kind=kind, recent=epoch.recent)
+            for past in (False, True) if name != "deepwalk" and kind in FITTED else (False,):
+                told.add(way_of(name, kind, past), sees, past, kind in FITTED)  # a table of all links has no past
+                epochs[way_of(name, kind, past)] = epoch.number
     held = linked[question.validation]
     return Answer(
         told.scores | {name: [each[split.test] for split in question.splits] for name, each in simple.items()},
@@ -197,24 +224,27 @@ def _answer(
         epochs,
         told.validation | {name: auc_of(each[question.validation], held) for name, each in simple.items()},
         len(question.splits[0].train),
+        told.ranks | {name: question.queries.ranks(partial(_simple, name=name)) for name in simple},
     )
+
+
+def _simple(asked: Asked, name: str) -> np.ndarray:
+    return asked.simple[name]
 
 
 @dataclass
 class _Told:
-    """What classifiers say to a question, by name: test scores of each split, and validation AUC."""
+    """What classifiers say to a question, by name: test scores of each split, validation AUC, and ranks of links."""
 
     question: Question
     scores: dict[str, list[np.ndarray]] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
+    ranks: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def add(
-        self, name: str, features: np.ndarray, more: tuple[np.ndarray, np.ndarray] | None = None, fit: bool = True
-    ) -> None:
-        """Of one that sees these features of the examples, or without `fit` of the features themselves."""
+    def add(self, name: str, sees: Features, past: bool = False, fit: bool = True) -> None:
+        """Of one that sees these features, learns from the past too, or without `fit` is the feature itself."""
+        more = self.question.learnt_before(sees) if past else None
+        features = sees(self.question.now)
         self.scores[name] = self.question.test(features, more, fit)
         self.validation[name] = self.question.validate(features, more, fit)
-
-    def add_past(self, name: str, features: Callable[[Asked], np.ndarray]) -> None:
-        """Of one that learns from the past too."""
-        self.add(name, features(self.question.now), self.question.learnt_before(features))
+        self.ranks[name] = self.question.ranks(sees, more, fit)

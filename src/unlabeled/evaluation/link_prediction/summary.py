@@ -10,7 +10,9 @@ from unlabeled.evaluation.link_prediction.classifier import PairFeatures, auc_of
 from unlabeled.evaluation.link_prediction.examples import Task
 from unlabeled.evaluation.link_prediction.step import Answer, name_of, way_of
 from unlabeled.metrics.auc import average_precision
-from unlabeled.metrics.intervals import of_mean
+from unlabeled.metrics.intervals import of_auc, of_mean
+
+HITS = (1, 10, 50)
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Figures:
         macro_auc: mean over steps of the AUC, each the mean over its splits.
         micro_auc: AUC of the test scores of all steps pooled, mean over splits.
         average_precision: as macro_auc.
-        interval: 95 %, of a mean over steps.
+        interval: 95 %, of a mean over steps; of one step, of an AUC of so many pairs.
         auc: of each step.
         deviation: of each step, over its splits.
         precision: of each step.
         validation: AUC on the validation examples of each step.
+        mean_reciprocal_rank: mean over steps of the mean of 1 / rank of a link among candidates.
+        hits: of each k of `HITS`, the share of links that are among the first k.
     """
 
     macro_auc: float
@@ -36,6 +40,8 @@ class Figures:
     deviation: list[float]
     precision: list[float]
     validation: list[float]
+    mean_reciprocal_rank: float
+    hits: dict[str, float]
 
 
 def figures(steps: list[Answer], way: str) -> Figures:
@@ -58,12 +64,18 @@ def figures(steps: list[Answer], way: str) -> Figures:
         float(means.mean()),
         float(np.mean(pooled)),
         float(np.mean(precision)),
-        of_mean(means),
+        of_mean(means) if len(means) > 1 else of_auc(means[0], *_sizes(steps[0].linked[0])),
         means.tolist(),
         [float(np.std(one)) for one in each],
         precision,
         [step.validation.get(way, float("nan")) for step in steps],
+        float(np.mean([np.mean(1 / step.ranks[way]) for step in steps])),
+        {str(k): float(np.mean([np.mean(step.ranks[way] <= k) for step in steps])) for k in HITS},
     )
+
+
+def _sizes(linked: np.ndarray) -> tuple[int, int]:
+    return int(linked.sum()), int((~linked).sum())
 
 
 def figures_of(steps: list[Answer], features: PairFeatures, past: bool) -> dict[str, Figures]:
@@ -109,6 +121,8 @@ def details_of(figures: Figures) -> dict[str, Any]:
         "interval": figures.interval,
         "micro_auc": figures.micro_auc,
         "average_precision": figures.average_precision,
+        "mean_reciprocal_rank": figures.mean_reciprocal_rank,
+        "hits": figures.hits,
         "validation": float(np.mean(figures.validation)),
     }
 

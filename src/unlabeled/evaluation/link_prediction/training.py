@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from unlabeled.evaluation.link_prediction.classifier import PAST
+from unlabeled.evaluation.link_prediction.question import PAST
 from unlabeled.modalities import modality
 from unlabeled.training.budget import Budget
 from unlabeled.training.building import build, resolve
