@@ -57,6 +57,14 @@ def test_positives_and_negatives_are_numbers_of_their_own() -> None:
     assert few._drawn(np.arange(4))[0].shape[2] == 2 and many._drawn(np.arange(4))[0].shape[2] == 7
 
 
+@pytest.mark.parametrize("idle", [False, True])
+def test_idle_nodes_are_pushed_away_where_it_is_asked_for(idle: bool) -> None:
+    method = prepared(num_negatives=400, smoothing=0.0, idle_negatives=idle)
+    seen, busy = set(range(18)), set(np.unique(np.concatenate(southern_women().links(13)[:2])))
+    assert busy < seen
+    assert set(method._drawn(np.arange(4))[2][13]) == (seen if idle else busy)
+
+
 def test_processes_share_negatives_and_split_positives(monkeypatch: pytest.MonkeyPatch) -> None:
     method = prepared()
     nodes = np.random.default_rng(0).permutation(18)[:12]
