@@ -52,9 +52,12 @@ def test_the_method_shown_is_the_same_over_processes() -> None:
 def test_worked_examples_on_graphs_run_as_written(
     page: str, before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = (DOCS / page).read_text(encoding="utf-8").split(before)[1].splitlines()
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = text.split(before)[1].splitlines()
     first = next(place for place, line in enumerate(lines) if line.startswith("    "))
-    commands = [line.split("#")[0].split() for line in takewhile(lambda line: line.startswith("    "), lines[first:])]
+    block = list(takewhile(lambda line: line.startswith("    "), lines[first:]))
+    asked = [line.removeprefix("    $ ") for line in block if line.startswith("    $ ")] or block
+    commands = [line.split("#")[0].split() for line in asked]
     assert len(commands) >= 3 and all(words[0] == "unlabeled" for words in commands)
     monkeypatch.chdir(tmp_path)
     for words in commands:

@@ -51,7 +51,8 @@ class Modality:
         crops: size to several views without chance, joined sample by sample, whose scores some protocols average.
         encoder: (name, size, ...) to an `nn.Module` with `width`.
         default_encoder: size to a name.
-        raw: form to a function of one sample or view: the raw-input baseline's features, float32 (D,).
+        raw: (form, the encoder's arguments) to a function of one sample or view: the raw-input baseline's features,
+            float32 (D,).
         thumbnail: what a person is shown of one sample: (sample, side) to uint8 (side, side, 3).
         shows: what such a picture is, in a sentence for people; empty where it needs none.
         inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
@@ -72,7 +73,7 @@ class Modality:
     crops: Callable[[Any], Any]
     encoder: Callable[..., nn.Module]
     default_encoder: Callable[[Any], str]
-    raw: Callable[[Any], Callable[[Any], np.ndarray]]
+    raw: Callable[[Any, dict[str, Any]], Callable[[Any], np.ndarray]]
     thumbnail: Callable[[Any, int], np.ndarray]
     inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
     whole: Callable[[nn.Module, Any], Rows] | None = None
@@ -97,15 +98,16 @@ def small_picture(image: np.ndarray, side: int) -> np.ndarray:
     return unlabeled.views.images.centre_crop(pixels, side)
 
 
-def node_counts(form: GraphForm) -> Callable[[Graph], np.ndarray]:
-    """What the nodes of a graph carry, whatever their links: the sum and the mean, and the number of nodes.
+def node_counts(form: GraphForm, network: dict[str, Any]) -> Callable[[Graph], np.ndarray]:
+    """What a network is told of the nodes of a graph, pooled: the sum and the mean, and the number of nodes.
 
-    Of nodes that carry nothing it is their degrees, as the networks see them.
+    It is the features that the network has (kinds and attributes, or degrees where nodes are all alike, unless the
+    network's `features` says otherwise), without any layer.
     """
     from unlabeled.data.graphs.batch import joined
     from unlabeled.encoders.graphs.features import NodeFeatures
 
-    features = NodeFeatures(form)
+    features = NodeFeatures(form, network.get("features"))
 
     def counted(graph: Graph) -> np.ndarray:
         rows = features(joined([graph])).numpy()
@@ -148,7 +150,7 @@ MODALITIES = {
         crops=unlabeled.views.images.TenCrops,
         encoder=unlabeled.encoders.images.image_encoder,
         default_encoder=unlabeled.encoders.images.default_name,
-        raw=lambda size: raw_pixels,
+        raw=lambda size, network: raw_pixels,
         thumbnail=small_picture,
         inside=lambda encoder, sample, side: [],
     ),
@@ -185,7 +187,7 @@ MODALITIES = {
         crops=unlabeled.views.temporal_graphs.nodes,
         encoder=unlabeled.encoders.temporal_graphs.temporal_encoder,
         default_encoder=lambda form: "self_attention",
-        raw=lambda form: node_activity,
+        raw=lambda form, network: node_activity,
         thumbnail=unlabeled.views.temporal_graphs.activity_bars,
         inside=lambda encoder, sample, side: [],
         whole=unlabeled.encoders.temporal_graphs.node_rows,

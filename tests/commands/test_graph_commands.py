@@ -13,6 +13,8 @@ from finished import call, refused
 from small_graphs import write_tu
 from unlabeled.data.graphs import Graph
 from unlabeled.data.graphs.atlas import atlas
+from unlabeled.evaluation import fold_classifiers
+from unlabeled.evaluation.folds import published_folds, with_validation
 from unlabeled.run import Run
 from unlabeled.sklearn import Encoder
 
@@ -61,12 +63,47 @@ def test_finetune_and_linear_sgd(run: Path, capfd: Any) -> None:
     assert code == 0 and set(found["baselines"]) == {"random_encoder", "raw_input"}
 
 
+def test_raw_input_is_what_the_network_is_told(run: Path, folder: Path, tmp_path: Path) -> None:
+    graphs = real_graphs(5, 25)[0]
+    kinds = unlabeled.load(run).raw
+    network = FEW["network"] | {"features": "degree-number"}
+    unlabeled.pretrain("simclr", data=folder, out=tmp_path / "run", **(FEW | {"network": network}))
+    degrees = unlabeled.load(tmp_path / "run").raw
+    for graph in graphs[::7]:
+        counts, links = np.bincount(graph.labels, minlength=2), graph.edges.shape[1]
+        np.testing.assert_allclose(kinds(graph), [*counts, *counts / graph.nodes, graph.nodes], rtol=1e-6)
+        np.testing.assert_allclose(degrees(graph), [links, links / graph.nodes, graph.nodes], rtol=1e-6)
+
+
 def test_graph_classification_frozen(run: Path, capfd: Any) -> None:
     code, found = call(capfd, "evaluate", "graph-classification", run, "--classifier", "logistic")
     assert code == 0 and found["protocol"] == "graph-classification" and found["metric"] == "accuracy"
     assert found["value"] == pytest.approx(np.mean(found["folds"])) and len(found["folds"]) == 10
     assert found["deviation"] == pytest.approx(np.std(found["folds"], ddof=1))
     assert set(found["baselines"]) == {"random_encoder", "raw_input"} and found["transductive"] is True
+    assert (found["n_train"], found["n_test"], found["details"]["unconverged_fits"]) == (54, 60, 0)
+
+
+def test_a_classifier_that_does_not_converge_is_told_in_one_line(
+    run: Path, capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold_classifiers, "STEPS", 1)
+    asked: dict[str, Any] = {"classifier": "logistic", "folds": 2}
+    found: Any = unlabeled.evaluate("graph-classification", run, **asked)
+    counts = [found.details, *found.baseline_details.values()]
+    assert [each["unconverged_fits"] for each in counts] == [16, 16, 16]
+    said = capfd.readouterr().err
+    assert said.count("48 fits of logistic did not converge") == 1 and "Warning" not in said
+
+
+def kind_counts_judged(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Accuracies of a logistic regression on counts and shares of kinds, in those folds."""
+    graphs, labels = real_graphs(5, 25)[0], np.array(real_graphs(5, 25)[1])
+    counts = np.array([np.bincount(graph.labels, minlength=2) for graph in graphs])
+    sizes = counts.sum(1, keepdims=True)
+    rows = np.concatenate([counts, counts / sizes, sizes], 1).astype(np.float32)
+    folds = with_validation(pairs, labels, 0)
+    return [fold_classifiers.fold_accuracy(rows, labels, fold, "logistic").accuracy for fold in folds]
 
 
 def test_graph_classification_trained_on_labels(run: Path, capfd: Any) -> None:
@@ -76,6 +113,11 @@ def test_graph_classification_trained_on_labels(run: Path, capfd: Any) -> None:
     code, published = call(capfd, *asked, "--training", "finetune", "--protocol", "published")
     assert code == 0 and published["transductive"] is True
     assert published["value"] >= published["details"]["last_epoch"] and published["details"]["epoch"] in (1, 2)
+    assert (fair["n_train"], fair["n_test"]) == (54, 60)
+    pairs = published_folds(60, 0)
+    tested = {place for _, held in pairs for place in held.tolist()}
+    assert (published["n_train"], published["n_test"]) == (54, len(tested)) and len(tested) < 60
+    assert published["baseline_details"]["raw_input"]["folds"] == kind_counts_judged(pairs)
     assert unlabeled.evaluate("graph-classification", run, training="scratch", epochs=2, repeats=1,
                               classifier="logistic").folds == fair["folds"]  # fmt: skip
     assert "chooses an epoch" in refused(capfd, *asked, "--protocol", "published")

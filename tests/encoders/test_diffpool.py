@@ -228,6 +228,22 @@ def test_node_order_changes_nothing_but_node_order(how: dict[str, object]) -> No
     torch.testing.assert_close(theirs.assignments[0], ours.assignments[0][rows])
     torch.testing.assert_close(theirs.levels[0].rows, ours.levels[0].rows[rows])
     torch.testing.assert_close(run(built, turned)[1], run(built, GRAPHS)[1])
+    for seen, other in zip(coarse_links(built, GRAPHS), coarse_links(built, turned), strict=True):
+        torch.testing.assert_close(other, seen)
+
+
+def coarse_links(built: DiffPool, graphs: list[Graph]) -> list[Tensor]:
+    """A' of every pool, (B, C, C), as the blocks above it are given it."""
+    seen: list[Tensor] = []
+    hooks = [
+        block.register_forward_pre_hook(lambda module, given: seen.append(given[1].weights))
+        for block in built.embed[1:]
+    ]
+    built(joined(graphs).double())
+    for hook in hooks:
+        hook.remove()
+    assert [each.shape[1] for each in seen] == built.clusters
+    return seen
 
 
 def test_a_batch_is_its_graphs_one_by_one() -> None:
@@ -412,6 +428,22 @@ def test_sharp_assignments_have_small_gradients_in_the_logits(scale: float) -> N
         loss = losses.cross_entropy(each.log_softmax(1).exp(), batch.edges, batch.segments(), "as-is")
         (loss.sum() / graph.nodes).backward()  # a pair's share is at most about 1 from either end
     assert logits.grad.abs().max() < 2 and (rounded.grad - logits.grad).abs().max() < 0.5
+
+
+@pytest.mark.parametrize("diagonal", ["as-is", "ignore", "one"])
+@pytest.mark.parametrize("scale", [1, 10])
+def test_the_sparse_link_loss_in_float32_is_the_dense_one_in_float64(scale: int, diagonal: str) -> None:
+    """On 2,000 nodes: sums of thousands of numbers, and differences of large ones, lose no more than 1e-6."""
+    rng = np.random.default_rng(0)
+    graph = Graph(2000, tidy(rng.integers(0, 2000, (2, 6000))))
+    batch, a = joined([graph]), torch.from_numpy(matrix(graph))
+    s = (scale * torch.from_numpy(rng.standard_normal((2000, 20)))).softmax(1).float()
+    weight = 1 - torch.eye(2000, dtype=torch.float64) if diagonal == "ignore" else 1.0
+    target = a.clone().fill_diagonal_(1) if diagonal == "one" else a
+    expected = ((target - s.double() @ s.double().T).square() * weight).sum()
+    found = frobenius(s, batch, SparseLinks(batch, s), diagonal)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found[0].double(), expected, rtol=1e-6, atol=0)
 
 
 def test_a_graph_of_thousands_of_nodes_passes_whole_in_little_memory() -> None:

@@ -12,6 +12,7 @@ from small_graphs import drawn, matrix, renumbered, several
 from unlabeled.data.graphs import Graph, open_graphs, tidy
 from unlabeled.data.graphs.batch import joined
 from unlabeled.data.graphs.form import GraphForm, form_of
+from unlabeled.data.graphs.graph import MASKED
 from unlabeled.encoders.graphs import clustering, graph_encoder
 from unlabeled.encoders.graphs.clustering import clusters_of
 from unlabeled.encoders.graphs.features import NodeFeatures, clustering_coefficients
@@ -20,6 +21,7 @@ from unlabeled.encoders.graphs.links import DenseLinks, SparseLinks
 from unlabeled.encoders.graphs.picturing import pictured
 from unlabeled.encoders.graphs.readouts import READOUTS, segment_max
 from unlabeled.errors import UserError
+from unlabeled.views.graphs.operations import mask
 
 GRAPHS = several()
 FORM = form_of(open_graphs(GRAPHS))
@@ -247,10 +249,25 @@ def test_features_are_kinds_and_standardised_attributes() -> None:
 
 def test_masked_and_unknown_nodes_say_nothing() -> None:
     graph = Graph(
-        3, tidy(np.array([[0], [1]])), np.array([-1, 77, 1]), np.array([[np.nan, 0], [0, 0], [0, 0]], np.float32)
+        3, tidy(np.array([[0], [1]])), np.array([MASKED, 77, 1]), np.array([[np.nan, 0], [0, 0], [0, 0]], np.float32)
     )
     found = NodeFeatures(GraphForm((1, 5), (0.0, 0.0), (1.0, 1.0), 3))(joined([graph]))
     assert found[:2, :2].abs().sum() == 0 and found[2].tolist() == [1, 0, 0, 0] and torch.isfinite(found).all()
+
+
+def test_any_whole_number_is_a_kind_and_a_masked_node_has_none() -> None:
+    """Data may well have the kind -1."""
+    kinds = np.array([-1, 4, -(2**40), -1, 0])
+    graph = Graph(5, tidy(np.array([[0, 1], [1, 2]])), kinds)
+    features = NodeFeatures(form_of(open_graphs([graph])), "labels")
+    found = features(joined([graph])).numpy()
+    np.testing.assert_array_equal(found, kinds[:, None] == [-(2**40), -1, 0, 4])
+    view = mask(graph, np.random.default_rng(0), 0.4)
+    hidden = np.flatnonzero(view.labels != kinds)
+    expected = found.copy()
+    expected[hidden] = 0
+    assert len(hidden) == 2
+    np.testing.assert_array_equal(features(joined([view])).numpy(), expected)
 
 
 def test_other_features_and_what_nodes_lack() -> None:

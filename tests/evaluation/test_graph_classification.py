@@ -1,6 +1,7 @@
 """Ten-fold protocols: what may be seen by whom, and the numbers themselves against a second computation."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 from torch import nn
 
 from unlabeled.errors import UserError
+from unlabeled.evaluation import fold_classifiers
 from unlabeled.evaluation.fold_classifiers import CLASSIFIERS, fold_accuracy
 from unlabeled.evaluation.fold_training import Training, train
-from unlabeled.evaluation.folds import Fold, fair_folds, published_folds
+from unlabeled.evaluation.folds import Fold, fair_folds, published_folds, with_validation
 from unlabeled.evaluation.graph_classification import Labelled, fair, folded, frozen, published
 from unlabeled.evaluation.kept_numbers import kept_numbers
 
@@ -58,6 +60,10 @@ def test_published_folds_are_no_partition() -> None:
     assert all(len(held) == 60 and not set(learnt) & set(held) for learnt, held in folds)
     seen = len(np.unique(np.concatenate([held for _, held in folds])))
     assert 360 < seen < 420
+    labels = np.arange(600) % 3
+    for fold, (learnt, held) in zip(with_validation(folds, labels, 0), folds, strict=True):
+        assert fold.learnt.tolist() == sorted(learnt.tolist()) and fold.test is held
+        assert np.bincount(labels[fold.validation]).tolist() == pytest.approx([18] * 3, abs=2)
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
@@ -65,9 +71,23 @@ def test_classifiers_find_what_is_there_and_nothing_where_nothing_is(classifier:
     rng = np.random.default_rng(0)
     told = np.eye(3)[LABELS] + 0.1 * rng.standard_normal((120, 3))
     folds = fair_folds(LABELS, 0, None, NAMES)[:3]
-    assert np.mean([fold_accuracy(1e3 * told + 7, LABELS, fold, classifier) for fold in folds]) > 0.95
+    assert np.mean([fold_accuracy(1e3 * told + 7, LABELS, fold, classifier).accuracy for fold in folds]) > 0.95
     noise = rng.standard_normal((120, 3))
-    assert np.mean([fold_accuracy(noise, LABELS, fold, classifier) for fold in folds]) < 0.65
+    assert np.mean([fold_accuracy(noise, LABELS, fold, classifier).accuracy for fold in folds]) < 0.65
+
+
+def test_fits_that_end_too_early_are_counted_and_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features that nearly lie on each other take L-BFGS thousands of steps where the penalty is weak."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((120, 3)) @ rng.standard_normal((3, 12)) + 0.01 * rng.standard_normal((120, 12))
+    fold = fair_folds(LABELS, 0, None, NAMES)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fold_accuracy(rows, LABELS, fold, "logistic").unconverged == 0
+        monkeypatch.setattr(fold_classifiers, "STEPS", 1)
+        assert fold_accuracy(rows, LABELS, fold, "logistic").unconverged == 8, "seven candidates and the chosen one"
+        assert frozen(rows, LABELS, [fold, fold], "logistic").details == {"unconverged_fits": 16}
+        assert frozen(rows, LABELS, [fold, fold], "svm").details == {"unconverged_fits": 0}
 
 
 def test_the_test_part_chooses_nothing() -> None:
@@ -75,12 +95,12 @@ def test_the_test_part_chooses_nothing() -> None:
     rng = np.random.default_rng(0)
     rows = np.eye(3)[LABELS] + rng.standard_normal((120, 3))
     fold = fair_folds(LABELS, 0, None, NAMES)[0]
-    right = fold_accuracy(rows, LABELS, fold)
+    right = fold_accuracy(rows, LABELS, fold).accuracy
     shuffled = LABELS.copy()
     found = []
     for label in range(3):
         shuffled[fold.test] = label
-        found.append(fold_accuracy(rows, shuffled, fold))
+        found.append(fold_accuracy(rows, shuffled, fold).accuracy)
     assert sum(found) == pytest.approx(1.0), "the answers depend on the labels that they are judged by"
     assert 0 <= right <= 1
 

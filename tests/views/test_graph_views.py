@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from small_graphs import drawn, matrix, several
 from unlabeled.data.graphs import open_graphs
-from unlabeled.data.graphs.form import GraphForm
+from unlabeled.data.graphs.form import GraphForm, form_of
+from unlabeled.data.graphs.graph import MASKED
 from unlabeled.views.graphs import changed, plain
 from unlabeled.views.graphs.operations import OPERATIONS, change_edges, drop_nodes, mask, subgraph
 
@@ -54,7 +55,8 @@ def test_masking_hides_that_share_of_the_nodes() -> None:
     graph = drawn(20)
     view = mask(graph, chance(), 0.3)
     hidden = np.isnan(view.attributes).all(1)
-    assert hidden.sum() == 6 and (view.labels[hidden] == -1).all()
+    assert hidden.sum() == 6 and (view.labels[hidden] == MASKED).all()
+    assert not {MASKED} & set(form_of(open_graphs([view, graph])).kinds), "a masked node has a kind of its own"
     np.testing.assert_array_equal(view.attributes[~hidden], graph.attributes[~hidden])
     np.testing.assert_array_equal(view.edges, graph.edges)
 

@@ -1,5 +1,6 @@
 """`unlabeled evaluate graph-classification`: ten folds of labelled graphs."""
 
+import sys
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,9 @@ BASELINES = ("random_encoder", "raw_input")
 
 @dataclass(frozen=True)
 class GraphsEvaluated(Evaluated):
-    """Accuracy over ten folds, with its baselines under the same folds and one classifier.
+    """Accuracy over ten folds, with its baselines, frozen under one classifier, in the same folds.
+
+    `n_test` counts each tested graph once, also where published folds test it several times.
 
     Args:
         deviation: over the folds.
@@ -59,7 +62,9 @@ def graph_classification(
 
     Under the fair protocol (Errica et al. 2020) a tenth of what is not tested chooses every setting; the published
     one is that of DiffPool's official code, which picks the epoch on the folds that it reports and so reads too high.
-    Folds that come with the data (10fold_idx) are taken. Finished trainings are kept with the run.
+    The fair protocol takes folds that come with the data (10fold_idx). Whatever the training, the baselines are
+    frozen: a classifier, its settings chosen on a tenth of what it learns from, in the same folds. Finished trainings
+    are kept with the run.
 
     Examples:
       unlabeled evaluate graph-classification runs/graphs
@@ -72,8 +77,8 @@ def graph_classification(
         training: frozen: a classifier on the run's representations; finetune: everything from the run's weights;
             scratch: everything from random weights, the paper's own supervised use.
         protocol: fair or published; published is of finetune and scratch, which have epochs to choose.
-        classifier: of frozen representations and of the baselines: a support vector machine with Gaussian kernel, a
-            linear one, or logistic regression; its settings are chosen inside each fold.
+        classifier: of frozen representations and, whatever the training, of the baselines: a support vector machine
+            with Gaussian kernel, a linear one, or logistic regression; its settings are chosen inside each fold.
         epochs: of finetune and scratch, at most.
         patience: epochs with a worse figure on the hold-out after which fair training stops.
         stop_on: that figure, which chooses the epoch too: accuracy, or loss, the mean cross-entropy.
@@ -94,7 +99,7 @@ def graph_classification(
     from unlabeled.errors import UserError, in_range
     from unlabeled.evaluation import graph_classification as protocols
     from unlabeled.evaluation.fold_training import Training
-    from unlabeled.evaluation.folds import published_folds
+    from unlabeled.evaluation.folds import published_folds, with_validation
     from unlabeled.evaluation.sanity import sanity
     from unlabeled.run import Run
 
@@ -114,7 +119,8 @@ def graph_classification(
         raise UserError(f"{folder.path} is a run of {kind}, and graph-classification is of graphs; use linear or knn.")
     met = False if training == "scratch" else _met(folder, samples)
     samples, parts = _folds(samples, fold_seed)
-    parts = parts[:folds]
+    pairs = published_folds(len(samples), fold_seed)[:folds]
+    parts = parts[:folds] if protocol == "fair" else with_validation(pairs, samples.labels, fold_seed)
     features = _features(trained, random, samples)
     if training != "frozen":
         start = trained if training == "finetune" else random
@@ -122,11 +128,12 @@ def graph_classification(
         ours = (
             protocols.fair(what, parts, ways[0], learning_rate, repeats)
             if protocol == "fair"
-            else protocols.published(what, published_folds(len(samples), fold_seed)[:folds], ways[0])
+            else protocols.published(what, pairs, ways[0])
         )
     else:
         ours = protocols.frozen(features["trained"], samples.labels, parts, classifier)
     others = {name: protocols.frozen(features[name], samples.labels, parts, classifier) for name in BASELINES}
+    _tell_unconverged(classifier, [ours, *others.values()])
     details = {"deviation": ours.deviation, "classifier": classifier, "training": training} | ours.details
     result = replace(
         _result(folder, ours, others, seed, protocol, parts, details),
@@ -216,6 +223,13 @@ def _labelled(folder: "Run", start: "Encoder", samples: Any, anew: bool, seed: i
     return Labelled(samples, samples.labels, start.view, network.width, fresh, key, folded, seed)
 
 
+def _tell_unconverged(classifier: str, found: "list[Folded]") -> None:
+    """One line to people where fits of the classifier have not converged."""
+    count = sum(each.details.get("unconverged_fits", 0) for each in found)
+    if count:
+        print(f"{count} fits of {classifier} did not converge, those of candidates too", file=sys.stderr)
+
+
 def _result(
     folder: "Run",
     ours: "Folded",
@@ -225,6 +239,8 @@ def _result(
     folds: Any,
     details: dict[str, Any],
 ) -> GraphsEvaluated:
+    import numpy as np
+
     return GraphsEvaluated(
         protocol="graph-classification",
         run=str(folder.path),
@@ -233,12 +249,13 @@ def _result(
         interval=ours.interval,
         baselines={name: each.value for name, each in others.items()},
         n_train=len(folds[0].learnt),
-        n_test=sum(len(fold.test) for fold in folds),
+        n_test=len(np.unique(np.concatenate([fold.test for fold in folds]))),
         seed=seed,
         split=f"{'ten' if len(folds) == 10 else f'{len(folds)} of ten'} folds, {protocol}",
         details=details,
         baseline_details={
             name: {"value": each.value, "interval": each.interval, "deviation": each.deviation, "folds": each.folds}
+            | each.details
             for name, each in others.items()
         },
         deviation=ours.deviation,

@@ -63,8 +63,8 @@ class Encoder:
 
     @property
     def raw(self) -> Callable[[Any], np.ndarray]:
-        """What the raw-input baseline sees of one sample, float32 (D,)."""
-        return self.modality.raw(self.size)
+        """What the raw-input baseline sees of one sample, float32 (D,): what its encoder is told."""
+        return self.modality.raw(self.size, self.description["network"])
 
     @property
     def batch(self) -> int:

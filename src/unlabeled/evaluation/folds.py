@@ -69,12 +69,16 @@ def fair_folds(
             raise UserError("the folds that come with the data test a sample twice, or learn from one that they test.")
         if any(not len(part) for pair in pairs for part in pair):
             raise UserError("a fold that comes with the data has no samples to learn from or to test on.")
-    return [_with_validation(train, test, labels, seed, fold) for fold, (train, test) in enumerate(pairs)]
+    return with_validation(pairs, labels, seed)
 
 
-def _with_validation(train: np.ndarray, test: np.ndarray, labels: np.ndarray, seed: int, fold: int) -> Fold:
-    chosen = hold_out(labels[train], seed, fold)
-    return Fold(train[~chosen], train[chosen], test)
+def with_validation(pairs: Sequence[tuple[np.ndarray, np.ndarray]], labels: np.ndarray, seed: int) -> list[Fold]:
+    """Folds of pairs of places to learn from and to test on: a tenth of what is learnt from is set apart."""
+    folds = []
+    for fold, (train, test) in enumerate(pairs):
+        chosen = hold_out(labels[train], seed, fold)
+        folds.append(Fold(train[~chosen], train[chosen], test))
+    return folds
 
 
 def hold_out(labels: np.ndarray, seed: int, *draw: int) -> np.ndarray:

@@ -44,7 +44,8 @@ def folded(folds: Sequence[float], **details: Any) -> Folded:
 
 def frozen(rows: np.ndarray, labels: np.ndarray, folds: Sequence[Fold], classifier: ClassifierName) -> Folded:
     """A classifier of representations that stay as they are, (N, D), tuned inside each fold."""
-    return folded([fold_accuracy(rows, labels, fold, classifier) for fold in folds])
+    found = [fold_accuracy(rows, labels, fold, classifier) for fold in folds]
+    return folded([each.accuracy for each in found], unconverged_fits=sum(each.unconverged for each in found))
 
 
 @dataclass(frozen=True)

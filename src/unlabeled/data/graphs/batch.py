@@ -46,7 +46,7 @@ class GraphBatch:
     """B graphs with n nodes and E directed links in all.
 
     Args:
-        labels: kinds of the nodes, int64 (n,), -1 where masked; or None.
+        labels: kinds of the nodes, int64 (n,), `MASKED` where masked; or None.
         attributes: (n, A), NaN where masked; or None.
         edges: int64 (2, E), node numbers of the whole, sorted by row and then column, each link in both directions.
         owner: the graph of each node, int64 (n,), rising.

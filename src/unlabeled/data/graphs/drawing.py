@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from unlabeled.data.graphs.graph import Graph
+from unlabeled.data.graphs.graph import MASKED, Graph
 
 COLOURS = np.array(
     [
@@ -12,7 +12,7 @@ COLOURS = np.array(
     ],
     np.uint8,
 )  # fmt: skip
-MASKED = (170, 170, 170)
+GREY = (170, 170, 170)
 STEPS = 60
 LARGE = 300
 """Nodes above which the layout is spectral alone: every step of the other looks at all pairs."""
@@ -26,7 +26,7 @@ def draw(graph: Graph, side: int, groups: np.ndarray | None = None) -> np.ndarra
     Args:
         graph: at least one node.
         side: in pixels, at least 1.
-        groups: int64 (n,) by which nodes are coloured, -1 grey; by default their kinds, else their degrees.
+        groups: int64 (n,) by which nodes are coloured, `MASKED` ones grey; by default their kinds, else their degrees.
 
     Returns:
         uint8 (side, side, 3); the same graph gives the same picture.
@@ -42,7 +42,7 @@ def draw(graph: Graph, side: int, groups: np.ndarray | None = None) -> np.ndarra
     for a, b in once.T.tolist():
         cv2.line(picture, points[a].tolist(), points[b].tolist(), (150, 155, 165), max(1, dot // 4), cv2.LINE_AA)
     for point, group in zip(points.tolist(), groups.tolist(), strict=True):
-        colour = MASKED if group < 0 else COLOURS[group % len(COLOURS)].tolist()
+        colour = GREY if group == MASKED else COLOURS[group % len(COLOURS)].tolist()
         cv2.circle(picture, point, dot, colour, -1, cv2.LINE_AA)
     small: np.ndarray = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     return small

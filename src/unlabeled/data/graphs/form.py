@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unlabeled.data.graphs.collection import Graphs
+from unlabeled.data.graphs.graph import MASKED
 
 
 class GraphForm(NamedTuple):
@@ -34,7 +35,7 @@ def form_of(graphs: Graphs) -> GraphForm:
         deviations = np.where(deviations > 1e-6 * np.abs(means), deviations, 1.0)
         deviations = np.where(deviations > 0, deviations, 1.0)
     return GraphForm(
-        kinds=() if store.labels is None else tuple(np.unique(store.labels).tolist()),
+        kinds=() if store.labels is None else tuple(np.unique(store.labels[store.labels != MASKED]).tolist()),
         means=tuple(means.tolist()),
         deviations=tuple(deviations.tolist()),
         nodes=int(graphs.sizes().max()),

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+MASKED = int(np.iinfo(np.int64).min)
+"""In place of the kind of a node that a view has masked: the one whole number that is no kind, in data as well."""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -13,7 +16,7 @@ class Graph:
         nodes: n, how many, at least 1.
         edges: int64 (2, E), each link in both directions (a link of a node with itself once), sorted by row and then
             column, nothing twice. `tidy` makes it so.
-        labels: int64 (n,), the kind of each node, or None. -1 is no kind: what a view has masked.
+        labels: int64 (n,), the kind of each node, or None; `MASKED` where a view has hidden it.
         attributes: float32 (n, A), or None.
     """
 

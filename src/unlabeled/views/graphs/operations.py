@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from unlabeled.data.graphs.graph import Graph, tidy
+from unlabeled.data.graphs.graph import MASKED, Graph, tidy
 
 OperationName = Literal["drop-nodes", "change-edges", "mask", "subgraph", "identity"]
 
@@ -40,7 +40,7 @@ def mask(graph: Graph, rng: Generator, share: float) -> Graph:
     labels = None if graph.labels is None else graph.labels.copy()
     attributes = None if graph.attributes is None else graph.attributes.copy()
     if labels is not None:
-        labels[hidden] = -1
+        labels[hidden] = MASKED
     if attributes is not None:
         attributes[hidden] = np.nan
     return replace(graph, labels=labels, attributes=attributes)
