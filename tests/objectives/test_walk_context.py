@@ -69,9 +69,12 @@ def test_listed_products_are_those_of_the_listed_rows(rows: int) -> None:
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.standard_normal((3, rows, 5))).requires_grad_()
     own, other = rng.integers(0, rows, 6), rng.integers(0, rows, (3, 6, 2))
-    found = listed_products(values, torch.from_numpy(own), torch.from_numpy(other))
+    shared = rng.integers(0, rows, (3, 4))
+    near, apart = listed_products(values, *(torch.from_numpy(part) for part in (own, other, shared)))
+    found = torch.cat([near, apart], 2)
+    other = np.concatenate([other, np.repeat(shared[:, None], 6, 1)], 2)  # each own row's, listed out
     plain = values.detach().numpy()
-    expected = [[[plain[g, own[b]] @ plain[g, other[g, b, j]] for j in range(2)] for b in range(6)] for g in range(3)]
+    expected = [[[plain[g, own[b]] @ plain[g, other[g, b, j]] for j in range(6)] for b in range(6)] for g in range(3)]
     np.testing.assert_allclose(found.detach().numpy(), expected)
     pull = torch.from_numpy(rng.standard_normal(found.shape))
     found.backward(pull)

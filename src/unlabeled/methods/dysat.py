@@ -128,10 +128,8 @@ class DySAT(nn.Module):
         wanted, place = torch.unique(every, return_inverse=True)
         embeddings = self.encoder(self.graph, wanted).transpose(0, 1)[-self.graph.snapshots :]  # (T, M, F)
         own, near, apart = place.split([len(batch.index), found.numel(), drawn.numel()])
-        when = torch.arange(len(embeddings), device=device)[:, None]
-        negatives = embeddings[when, apart.view(drawn.shape)]  # (T, K, F)
-        agree = listed_products(embeddings, own, near.view(found.shape))  # (T, B, J)
-        loss = walk_context_of(agree, embeddings[:, own] @ negatives.transpose(1, 2), valid, self.negative_weight)
+        agree, against = listed_products(embeddings, own, near.view(found.shape), apart.view(drawn.shape))
+        loss = walk_context_of(agree, against, valid, self.negative_weight)
         total: Tensor = loss + self.weight_decay / 2 * self.encoder.weight_norm()
         return total
 

@@ -66,20 +66,30 @@ def walk_context_of(agree: Tensor, apart: Tensor, valid: Tensor, negative_weight
     return (world_size() * weight / total(pairs.sum(1)).clamp(min=1)).sum()
 
 
-def listed_products(rows: Tensor, own: Tensor, other: Tensor) -> Tensor:
-    """<rows_gb, rows_gj> for own row b and each other row j that is listed for it, (G, B, J).
+def listed_products(rows: Tensor, own: Tensor, other: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+    """<rows_gb, rows_gj> for own row b and each other row j that is listed for it, and for each that all share.
 
     Where there are not many rows, all their products are formed and the listed ones taken: a matrix product of 64
-    columns costs about what one gathered row does.
+    columns costs about what one gathered row does. Rows are taken by `index_select`, whose gradient needs no sorting.
 
     Args:
         rows: (G, M, D).
         own: int64 (B,), below M.
         other: int64 (G, B, J), below M.
+        shared: int64 (G, K), below M.
+
+    Returns:
+        (G, B, J) and (G, B, K).
     """
-    wide = torch.promote_types(rows.dtype, torch.float32)
-    mine = rows[:, own].to(wide)  # (G, B, D)
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    mine = rows.index_select(1, own)  # (G, B, D)
     if rows.shape[1] <= 64 * other.shape[2]:
-        return (mine @ rows.to(wide).transpose(1, 2)).gather(2, other)
-    groups = torch.arange(len(rows), device=rows.device)[:, None, None]
-    return (rows[groups, other].to(wide) @ mine[..., None]).squeeze(3)
+        every = mine @ rows.transpose(1, 2)  # (G, B, M)
+        return every.gather(2, other), every.gather(2, shared[:, None].expand(-1, len(own), -1))
+    groups = torch.arange(len(rows), device=rows.device) * rows.shape[1]
+    flat = rows.flatten(0, 1)
+    near, apart = (
+        flat.index_select(0, (groups.view(-1, *[1] * (each.ndim - 1)) + each).flatten()).view(*each.shape, -1)
+        for each in (other, shared)
+    )
+    return (near @ mine[..., None]).squeeze(3), mine @ apart.transpose(1, 2)

@@ -179,7 +179,9 @@ class SelfAttention(nn.Module):
             found = self.hidden(graph, row[seen])
             hidden = found.new_zeros(*seen.shape, found.shape[1]).index_put((seen,), found)
         else:
-            hidden = torch.where(seen[..., None], self.hidden(graph)[torch.where(seen, row, 0)], 0.0)
+            found = self.hidden(graph)
+            rows = found.index_select(0, torch.where(seen, row, 0).flatten())  # its gradient needs no sorting
+            hidden = torch.where(seen[..., None], rows.view(*seen.shape, -1), 0.0)
         return hidden if self.past is None else torch.cat([self.past[nodes], hidden], 1)
 
     def forward(self, graph: SnapshotGraph, nodes: Tensor | None = None, last: int | None = None) -> Tensor:
