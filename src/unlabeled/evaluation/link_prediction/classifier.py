@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from unlabeled.metrics.auc import auc
+from unlabeled.metrics.spectrum import one_core
 
 PairFeatures = Literal["product", "l1", "dot", "scores", "sigmoid"]
 
@@ -98,11 +99,12 @@ def fitted(features: np.ndarray, linked: np.ndarray, more: tuple[np.ndarray, np.
     if more is not None:
         features, linked = np.concatenate([features, more[0]]), np.concatenate([linked, more[1]])
     learnt = np.concatenate([features, np.ones((len(features), 1))], 1, dtype=np.float64)
-    if len(learnt) >= learnt.shape[1]:
-        return _minimum(learnt, linked)
-    basis, triangle = np.linalg.qr(learnt.T)  # w lies in the span of the rows it learns from
-    out: np.ndarray = basis @ _minimum(triangle.T, linked)
-    return out
+    with one_core():
+        if len(learnt) >= learnt.shape[1]:
+            return _minimum(learnt, linked)
+        basis, triangle = np.linalg.qr(learnt.T)  # w lies in the span of the rows it learns from
+        out: np.ndarray = basis @ _minimum(triangle.T, linked)
+        return out
 
 
 def scored(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
