@@ -23,6 +23,18 @@ def test_a_result_without_intervals_or_baselines_becomes_a_row() -> None:
     assert comparison(kept).rows == [Row("this run", 2.0, None)]
 
 
+def test_what_sets_one_asking_apart_from_another_is_in_its_name() -> None:
+    link = {"protocol": "link-prediction", "task": "new", "negatives": "uniform", "features": "scores", "past": True}
+    graph = {"protocol": "graph-classification", "training": "scratch", "folding": "published", "layer": 2}
+    rest = {"metric": "m", "value": 2.0, "interval": None, "n_test": 3, "n_train": 4, "split": "given"}
+    names = [comparison(kept | rest).protocol for kept in (link, graph, {"protocol": "knn", "training": "frozen"})]
+    assert names == [
+        "link-prediction, new, scores, past",
+        "graph-classification, scratch, published, layer 2 of the projector",
+        "knn",
+    ]
+
+
 def test_a_label_free_result() -> None:
     found = label_free({"protocol": "health", "n": 9, "figures": {"rankme": 1.5}, "warnings": ["w"]})
     assert (found.samples, found.figures, found.baselines, found.warnings) == (9, {"rankme": 1.5}, {}, ["w"])

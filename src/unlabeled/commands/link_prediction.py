@@ -278,7 +278,7 @@ def _result(
         n_train=sum(answer.learnt for answer in ours.values()),
         n_test=sum(len(answer.linked[0]) for answer in ours.values()),
         seed=asked.settings.seed,
-        split=f"{len(ours)} steps, {asked.draws} splits of each",
+        split=f"{task}, {len(ours)} steps, {asked.draws} splits of each",
         details={name: best[name] for name in ("micro_auc", "average_precision", "mean_reciprocal_rank")},
         baseline_details=details,
         task=task,

@@ -8,6 +8,9 @@ from unlabeled.reports.material import Comparison, LabelFree, Row
 SETTINGS = ("k", "temperature", "cost")
 """Details that are told beside the number of samples."""
 
+USUAL = ("uniform", "product", "frozen", "fair")
+"""What goes without saying in a name."""
+
 
 def comparison(kept: dict[str, Any]) -> Comparison:
     """A labelled protocol's result: a row for the run, each baseline, and the largest class where that is told."""
@@ -33,9 +36,12 @@ def label_free(kept: dict[str, Any]) -> LabelFree:
 
 
 def _named(kept: dict[str, Any]) -> str:
-    """The protocol, and the layer that it was asked of where that is not the encoder's output."""
+    """The protocol, and what sets one asking of it apart from another: its task, how it trained, the layer."""
+    apart = [str(kept[name]) for name in ("task", "negatives", "features", "training", "folding") if name in kept]
+    apart = [each for each in apart if each not in USUAL]
+    apart += [name for name in ("past", "incremental") if kept.get(name)]
     layer = kept.get("layer")
-    return f"{kept['protocol']}, layer {layer} of the projector" if layer else str(kept["protocol"])
+    return ", ".join([str(kept["protocol"]), *apart, *([f"layer {layer} of the projector"] if layer else [])])
 
 
 def leaves(details: dict[str, Any], prefix: str = "") -> dict[str, float]:
