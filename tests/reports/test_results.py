@@ -29,8 +29,8 @@ def test_what_sets_one_asking_apart_from_another_is_in_its_name() -> None:
     rest = {"metric": "m", "value": 2.0, "interval": None, "n_test": 3, "n_train": 4, "split": "given"}
     names = [comparison(kept | rest).protocol for kept in (link, graph, {"protocol": "knn", "training": "frozen"})]
     assert names == [
-        "link-prediction, new, scores, past",
-        "graph-classification, scratch, published, layer 2 of the projector",
+        "link-prediction (new, scores, past)",
+        "graph-classification (scratch, published), layer 2 of the projector",
         "knn",
     ]
 

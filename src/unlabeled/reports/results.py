@@ -41,7 +41,8 @@ def _named(kept: dict[str, Any]) -> str:
     apart = [each for each in apart if each not in USUAL]
     apart += [name for name in ("past", "incremental") if kept.get(name)]
     layer = kept.get("layer")
-    return ", ".join([str(kept["protocol"]), *apart, *([f"layer {layer} of the projector"] if layer else [])])
+    name = str(kept["protocol"]) + (f" ({', '.join(apart)})" if apart else "")
+    return f"{name}, layer {layer} of the projector" if layer else name
 
 
 def leaves(details: dict[str, Any], prefix: str = "") -> dict[str, float]:
