@@ -12,9 +12,9 @@ import torch
 
 import unlabeled
 from unlabeled.cli import run as cli
-from unlabeled.commands import link_prediction as module
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.errors import UserError
+from unlabeled.evaluation.link_prediction import retraining as module
 from unlabeled.reports.use_tables import search_tables
 from unlabeled.run import Run
 from unlabeled.training.loop import Loop
@@ -195,7 +195,7 @@ def test_links_are_predicted_and_finished_steps_kept(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(trained, tmp_path / "run")
-    whole_steps = module._Asked.step
+    whole_steps = module.Retraining._made
     made: list[int] = []
 
     def counted(self: Any, count: int, multi: bool) -> Any:
@@ -204,12 +204,12 @@ def test_links_are_predicted_and_finished_steps_kept(
         made.append(count)
         return whole_steps(self, count, multi)
 
-    monkeypatch.setattr(module._Asked, "step", counted)
+    monkeypatch.setattr(module.Retraining, "_made", counted)
     ask = {"steps": 4, "splits": 2, "deepwalk_epochs": 2}
     with pytest.raises(KeyboardInterrupt):
         unlabeled.evaluate("link-prediction", tmp_path / "run", **ask)
     assert made == [10, 11]
-    monkeypatch.setattr(module._Asked, "step", whole_steps)
+    monkeypatch.setattr(module.Retraining, "_made", whole_steps)
     found: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask)
     again: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", **ask)
     assert found == again and found.protocol == "link-prediction" and found.metric == "macro_auc"
@@ -279,14 +279,14 @@ def test_incremental_steps_that_were_killed_go_on_to_the_same_figures(
     for name in ("whole", "killed"):
         shutil.copytree(trained, tmp_path / name)
     whole: Any = unlabeled.evaluate("link-prediction", tmp_path / "whole", **ask)
-    keep = module._Asked._keep
+    keep = module.Retraining._keep
 
     def killed(self: Any, count: int, history: Any) -> None:
         keep(self, count, history)
         if count == 7:  # its history is there, its answers are not
             raise Killed
 
-    monkeypatch.setattr(module._Asked, "_keep", killed)
+    monkeypatch.setattr(module.Retraining, "_keep", killed)
     with pytest.raises(Killed):
         unlabeled.evaluate("link-prediction", tmp_path / "killed", **ask)
     monkeypatch.undo()

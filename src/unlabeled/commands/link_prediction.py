@@ -1,24 +1,15 @@
 """`unlabeled evaluate link-prediction`: which links come next, step by step, beside what simple counts say."""
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from unlabeled.commands.labelled import Evaluated
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from unlabeled.evaluation.link_prediction.retraining import Retraining
     from unlabeled.evaluation.link_prediction.step import Answer
     from unlabeled.run import Run
-    from unlabeled.training.settings import Settings
-
-FUTURE = 6
-"""Snapshots ahead of the task multi-step (DySAT, appendix C)."""
-
-DEEPWALK: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50}
-"""What the table of embeddings is trained with in place of the run's: at the run's rate it would hardly move."""
 
 
 @dataclass(frozen=True)
@@ -59,93 +50,6 @@ class LinkPredicted(Evaluated):
     past: bool = False
     validation: float = 0.0
     skipped: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What is evaluated how: all that a finished step depends on besides the step."""
-
-    settings: "Settings"
-    whole: Any
-    draws: int
-    select: Any
-    deepwalk_epochs: int
-    incremental: bool
-    negatives: Any
-    folder: "Path"
-
-    def key(self) -> str:
-        from unlabeled.evaluation.features import key_of
-
-        told = self.settings.config() | {"data": None, "labels": None, "held_out": None}
-        told["incremental"] = self.incremental
-        told["deepwalk_epochs"] = self.deepwalk_epochs
-        if self.negatives != "uniform":
-            told["negatives"] = self.negatives
-        return key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "6")
-
-    @property
-    def place(self) -> "Path":
-        """Where finished steps are kept."""
-        return self.folder / "evaluations" / "link-prediction" / self.key()
-
-    def history(self, count: int) -> Any:
-        """What an incremental training makes of the first `count` snapshots, one after the other."""
-        from unlabeled.run import read_weights
-
-        file = self.place / f"history-{count:04}.safetensors"
-        if not file.exists():
-            self.step(count, False)
-        return read_weights(file)["history"]
-
-    def step(self, count: int, multi: bool) -> "dict[str, Answer]":
-        """Train a fresh model on the first `count` snapshots, and the table beside it, and judge both."""
-        from unlabeled import methods
-        from unlabeled.evaluation.link_prediction.step import answers, questions
-        from unlabeled.evaluation.link_prediction.training import epochs
-        from unlabeled.training.launching import launch
-
-        settings, name = self.settings, "temporal_graphs"
-        tasks: list[Any] = [("next", 1), ("new", 1), ("new-nodes", 1)]
-        if multi:
-            tasks = [("multi-step", ahead) for ahead in range(1, FUTURE + 1)]
-        asked = list(questions(self.whole, count, tasks, self.draws, settings.seed, self.negatives))
-        if not asked and not self.incremental:
-            return {}
-        known, fabric, method = (
-            self.whole.prefix(count),
-            launch(1, 1, settings.precision),
-            methods.find(settings.method),
-        )
-        table = replace(
-            settings,
-            encoder="node_table",
-            epochs=self.deepwalk_epochs,
-            arguments=settings.arguments | DEEPWALK,
-        )
-        untrained = None
-        if self.incremental and count > 1:
-            untrained = next(epochs(method, settings, known, name, fabric))  # the history that follows was learnt
-            settings = replace(
-                settings,
-                network=settings.network | {"incremental": True},
-                arguments=settings.arguments | {"history": self.history(count - 1)},
-            )
-        ours = epochs(method, settings, known, name, fabric, self.incremental)
-        deepwalk = epochs(method, table, known.aggregate(), name, fabric)
-        found, going_on = answers(known, asked, ours, deepwalk, self.select, untrained)
-        if self.incremental and not multi:  # six snapshots ahead choose another epoch, which nothing goes on from
-            self._keep(count, going_on.history)
-        return found
-
-    def _keep(self, count: int, history: Any) -> None:
-        from safetensors.torch import save_file
-
-        from unlabeled.training.checkpoints import write_atomically
-
-        self.place.mkdir(parents=True, exist_ok=True)
-        file = self.place / f"history-{count:04}.safetensors"
-        write_atomically(file, lambda beside: save_file({"history": history.cpu().contiguous()}, beside))
 
 
 def link_prediction(
@@ -193,9 +97,10 @@ def link_prediction(
     Raises:
         UserError: the run is of another modality, or there are too few snapshots or links.
     """
+    from unlabeled import methods
     from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError, in_range
-    from unlabeled.evaluation.link_prediction.kept import kept_or_made
+    from unlabeled.evaluation.link_prediction.retraining import Retraining
     from unlabeled.run import Run
     from unlabeled.training.progress import Progress
     from unlabeled.training.settings import Settings
@@ -213,14 +118,22 @@ def link_prediction(
         network=settings.network | {"incremental": False},
         arguments=settings.arguments | {"history": None},
     )
-    asked = _Asked(settings, whole, splits, select, deepwalk_epochs, incremental, negatives, folder.path)
+    asked = Retraining(
+        method=methods.find(settings.method),
+        settings=settings,
+        whole=whole,
+        draws=splits,
+        select=select,
+        deepwalk_epochs=deepwalk_epochs,
+        incremental=incremental,
+        negatives=negatives,
+        folder=folder.path,
+    )
     counts = _counts(whole.count, task, steps)
     found: dict[int, dict[str, Answer]] = {}
     with Progress("link prediction", len(counts), "steps") as progress:
         for number, count in enumerate(counts):
-            multi = task == "multi-step"
-            file = asked.place / f"{'multi' if multi else 'step'}-{count:04}.npz"
-            found[count] = kept_or_made(file, partial(asked.step, count, multi))
+            found[count] = asked.step(count, task == "multi-step")
             progress.update(number + 1)
     result = _result(folder, asked, task, self_pairs, features, past, found)
     ending = "" if negatives == "uniform" else f"-{negatives}"
@@ -233,6 +146,7 @@ def link_prediction(
 def _counts(snapshots: int, task: str, steps: int | None) -> list[int]:
     """How many snapshots each training sees."""
     from unlabeled.errors import UserError
+    from unlabeled.evaluation.link_prediction.retraining import FUTURE
 
     ahead = FUTURE if task == "multi-step" else 1
     if snapshots <= ahead:
@@ -246,7 +160,7 @@ def _counts(snapshots: int, task: str, steps: int | None) -> list[int]:
 
 def _result(
     folder: "Run",
-    asked: _Asked,
+    asked: "Retraining",
     task: Any,
     self_pairs: bool,
     features: Any,
@@ -255,6 +169,7 @@ def _result(
 ) -> LinkPredicted:
     from unlabeled.errors import UserError
     from unlabeled.evaluation.link_prediction.examples import LEAST
+    from unlabeled.evaluation.link_prediction.retraining import FUTURE
     from unlabeled.evaluation.link_prediction.step import way_of
     from unlabeled.evaluation.link_prediction.summary import answers_to, details_of, figures_of, records
 
