@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from unlabeled.training import progress
-from unlabeled.training.progress import Progress, duration
+from unlabeled.training.progress import Progress, duration, pace
 
 
 class Terminal(io.StringIO):
@@ -42,6 +42,11 @@ def test_one_of_several_processes_says_it(rank: int, shown: bool, monkeypatch: p
 
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (0, 75, 4000)] == ["0:00", "1:15", "1:06:40"]
+
+
+def test_slow_work_is_counted_by_the_minute_or_the_hour() -> None:
+    shown = [pace(rate, "steps") for rate in (1200.0, 12.0, 2.5, 1 / 30, 1 / 2000, 0.0)]
+    assert shown == ["1,200 steps/s", "12 steps/s", "2.5 steps/s", "2.0 steps/min", "1.8 steps/h", "0.0 steps/s"]
 
 
 def test_what_is_soon_over_leaves_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:

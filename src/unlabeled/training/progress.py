@@ -14,6 +14,20 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def pace(rate: float, unit: str) -> str:
+    """A rate a second as a number that can be read: `1,200 images/s`, `2.5 steps/min`, `1.2 steps/h`.
+
+    Args:
+        rate: of units a second, at least 0.
+        unit: in the plural.
+    """
+    number, period = rate, "s"
+    for times, name in ((60, "min"), (60, "h")):
+        if 0 < number < 1:
+            number, period = number * times, name
+    return f"{number:,.0f} {unit}/{period}" if number >= 10 else f"{number:.1f} {unit}/{period}"
+
+
 class Progress:
     """One line about a loop of known length: redrawn on a terminal, else printed every ten seconds.
 
@@ -53,8 +67,7 @@ class Progress:
         self.drawn = now
         rate = (done - self.start) / max(now - self.began, 1e-9)
         left = duration((self.total - done) / rate) if rate > 0 else "?"
-        shown = f"{rate * self.weight:,.0f}" if rate * self.weight >= 10 else f"{rate * self.weight:.1f}"
-        line = f"{self.what} {done}/{self.total}  {shown} {self.unit}/s  {left} left  {note}".rstrip()
+        line = f"{self.what} {done}/{self.total}  {pace(rate * self.weight, self.unit)}  {left} left  {note}".rstrip()
         sys.stderr.write(f"\r\033[K{line}" if self.terminal else f"{line}\n")
         sys.stderr.flush()
 
