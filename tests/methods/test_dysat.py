@@ -29,14 +29,21 @@ def batch(nodes: list[int]) -> Batch:
     return Batch(torch.tensor(nodes), torch.tensor(nodes))
 
 
-def test_the_loss_is_the_equation_on_its_draws() -> None:
-    method = prepared(num_positives=3, num_negatives=5, negative_weight=0.1, weight_decay=0.01).double()
+@pytest.mark.parametrize("layers", [0, 2])
+def test_the_loss_is_the_equation_on_its_draws(layers: int) -> None:
+    """With a head, of what the head makes of every embedding."""
+    options = {"num_positives": 3, "num_negatives": 5, "negative_weight": 0.1, "weight_decay": 0.01}
+    method = prepared(projection_layers=layers, **options).double()
     nodes = [4, 0, 17, 9]
     method.before_step(2)
     found, valid, negatives = method._drawn(np.array(nodes))
     assert found.shape == valid.shape == (14, 4, 3) and negatives.shape == (14, 5)
     with torch.no_grad():
         e = method.encoder(method.graph).numpy()
+    if layers:
+        first, last = method.projector[0][0], method.projector[1]
+        w, b, v, c = (each.detach().numpy() for each in (first.weight, first.bias, last.weight, last.bias))
+        e = np.maximum(e @ w.T + b, 0) @ v.T + c
     expected = 0.0
     for t in range(14):
         agree, apart = [], []
@@ -118,7 +125,8 @@ def test_a_table_learns_what_walks_say() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"walk_length": 1}, {"num_negatives": 0}, {"learning_rate": 0.0}, {"smoothing": -1.0}]
+    "options",
+    [{"walk_length": 1}, {"num_negatives": 0}, {"learning_rate": 0.0}, {"smoothing": -1.0}, {"projection_layers": -1}],
 )
 def test_numbers_outside_their_range(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="take"):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unlabeled.training.heads import projector
+from unlabeled.training.heads import perceptron, projector
 
 
 def norm(x: Tensor) -> Tensor:
@@ -58,3 +58,24 @@ def test_projector_is_the_written_out_product() -> None:
 def test_refuses(bad: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="a head takes"):
         projector(*bad)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 3])
+def test_a_head_without_norms_is_the_written_out_product(layers: int) -> None:
+    """Its children are the layers; each row, of any shape around it, goes through it alone."""
+    torch.manual_seed(0)
+    head, rows = perceptron(5, layers).double(), torch.randn(2, 3, 5, dtype=torch.float64)
+    assert len(head) == layers
+    expected = rows
+    linear = [module for module in head.modules() if isinstance(module, nn.Linear)]
+    for number, layer in enumerate(linear):
+        expected = expected @ layer.weight.T + layer.bias
+        expected = expected if number == layers - 1 else expected.clamp(min=0)
+    torch.testing.assert_close(head(rows), expected)
+    torch.testing.assert_close(head(rows[:1, 2:]), expected[:1, 2:])
+
+
+@pytest.mark.parametrize("bad", [(5, -1), (0, 2)])
+def test_refuses_a_head_of_nothing(bad: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="a head takes"):
+        perceptron(*bad)

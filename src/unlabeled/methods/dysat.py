@@ -14,6 +14,7 @@ from unlabeled.encoders.temporal_graphs import SnapshotGraph, temporal_encoder
 from unlabeled.errors import UserError
 from unlabeled.objectives.walk_context import listed_products, walk_context_of
 from unlabeled.run import Run
+from unlabeled.training.heads import perceptron, width_of
 from unlabeled.training.method import Batch, Plan
 from unlabeled.views import temporal_graphs
 from unlabeled.views.temporal_graphs import Contexts, Negatives
@@ -48,6 +49,8 @@ class DySAT(nn.Module):
         weight_decay: on the weights of structural attention, at least 0.
         learning_rate: of Adam, above 0; the paper tunes it among 0.0001 and 0.001.
         clip: largest gradient norm, above 0.
+        projection_layers: of a head between e and the loss, SimCLR's g without norms, at least 0; with none (the
+            paper's) e loses what the products have no use for. Ours.
         history: with `--network.incremental`, a finished run on the snapshots before the last, whose structural
             representations stand for them: learning then sees the last snapshot alone (IncSAT, appendix E).
     """
@@ -69,6 +72,7 @@ class DySAT(nn.Module):
         weight_decay: float = 5e-4,
         learning_rate: float = 1e-3,
         clip: float = 1.0,
+        projection_layers: int = 0,
         history: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__()
@@ -79,6 +83,7 @@ class DySAT(nn.Module):
                 "smoothing, negative_weight and weight_decay take numbers of at least 0, learning_rate and clip above 0"
             )
         self.encoder: Any = encoder
+        self.projector = perceptron(width_of(encoder), projection_layers)
         self.num_walks, self.walk_length, self.context_size = num_walks, walk_length, context_size
         self.num_positives, self.num_negatives = num_positives, num_negatives
         self.smoothing, self.idle_negatives = smoothing, idle_negatives
@@ -127,6 +132,7 @@ class DySAT(nn.Module):
         every = torch.cat([batch.index, found.flatten(), drawn.flatten()])
         wanted, place = torch.unique(every, return_inverse=True)
         embeddings = self.encoder(self.graph, wanted).transpose(0, 1)[-self.graph.snapshots :]  # (T, M, F)
+        embeddings = self.projector(embeddings)
         own, near, apart = place.split([len(batch.index), found.numel(), drawn.numel()])
         agree, against = listed_products(embeddings, own, near.view(found.shape), apart.view(drawn.shape))
         loss = walk_context_of(agree, against, valid, self.negative_weight)

@@ -43,6 +43,25 @@ def _layer(width: int, output: int, last: bool) -> nn.Sequential:
     return nn.Sequential(linear, nn.BatchNorm1d(output), nn.ReLU())
 
 
+def perceptron(width: int, layers: int) -> nn.Sequential:
+    """A head without norms, whose rows know nothing of one another: linear maps as wide as their input, ReLUs between.
+
+    Args:
+        width: D, of its input and its output.
+        layers: 0 is no head.
+
+    Returns:
+        (..., D) to (..., D). Its children are the layers in order.
+
+    Raises:
+        ValueError: a number outside its range.
+    """
+    if layers < 0 or width < 1:
+        raise ValueError(f"a head takes at least 0 layers and a width of at least 1, got {layers} and {width}")
+    inner = [nn.Sequential(nn.Linear(width, width), nn.ReLU()) for _ in range(layers - 1)]
+    return nn.Sequential(*inner, *([nn.Linear(width, width)] if layers else []))
+
+
 def width_of(encoder: nn.Module) -> int:
     """D, the width of an encoder's representation.
 

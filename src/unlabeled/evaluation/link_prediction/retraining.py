@@ -22,7 +22,7 @@ from unlabeled.training.settings import Settings
 FUTURE = 6
 """Snapshots ahead of the task multi-step (DySAT, appendix C)."""
 
-DEEPWALK: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50}
+DEEPWALK: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 0.0, "num_positives": 50, "projection_layers": 0}
 """What the table of embeddings is trained with in place of the run's: at the run's rate it would hardly move."""
 
 MODALITY = "temporal_graphs"
