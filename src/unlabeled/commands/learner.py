@@ -25,6 +25,8 @@ def learner(
 ) -> "Learner":
     """A learner of a stream of pictures that has no end: `observe` batches, any number of times.
 
+    For example::
+
         with unlabeled.learner("curl", out="runs/stream", image_size=28) as learner:
             for batch in camera:
                 seen = learner.observe(batch)
