@@ -177,6 +177,19 @@ def test_search_finds_the_nearest_nodes(trained: Path) -> None:
     assert unlabeled.search(trained, query="Theresa Anderson", snapshot="3").data.endswith("(1936-04-23T00:00:00Z)")
 
 
+def test_nodes_are_embedded_behind_the_head_where_it_is_asked_for(tmp_path: Path) -> None:
+    unlabeled.pretrain("dysat", table(tmp_path), out=tmp_path / "run", window="20d", projection_layers=2, **SMALL)
+    found = {}
+    for layer in (0, 1, -1):
+        unlabeled.embed(tmp_path / "run", out=tmp_path / f"{layer}.npy", layer=layer)
+        found[layer] = torch.from_numpy(np.load(tmp_path / f"{layer}.npy"))
+    first, last = (Run(tmp_path / "run").projector_weights()[f"{name}.weight"] for name in ("0.0", "1"))
+    bias = [Run(tmp_path / "run").projector_weights()[f"{name}.bias"] for name in ("0.0", "1")]
+    hidden = (found[0] @ first.T + bias[0]).relu()
+    torch.testing.assert_close(found[1], hidden, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[-1], hidden @ last.T + bias[1], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

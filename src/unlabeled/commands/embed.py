@@ -76,7 +76,7 @@ def embed(
     columns: dict[str, Any]
     if encoder.modality.whole is not None:
         table = encoder.rows(samples)
-        columns, embeddings = table.columns, table.embeddings
+        columns, embeddings = table.columns, encoder.projected(table.embeddings)
     else:
         features = encoder.features(samples, labelled=False)
         columns = {"path": [samples.names[place] for place in features.ids], "index": features.ids}

@@ -49,8 +49,8 @@ class DySAT(nn.Module):
         weight_decay: on the weights of structural attention, at least 0.
         learning_rate: of Adam, above 0; the paper tunes it among 0.0001 and 0.001.
         clip: largest gradient norm, above 0.
-        projection_layers: of a head between e and the loss, SimCLR's g without norms, at least 0; with none (the
-            paper's) e loses what the products have no use for. Ours.
+        projection_layers: of a head g between e and the loss, which then is of g(e), SimCLR's without norms; at least
+            0. The paper has none. Ours, and of use where most nodes are idle in a snapshot.
         history: with `--network.incremental`, a finished run on the snapshots before the last, whose structural
             representations stand for them: learning then sees the last snapshot alone (IncSAT, appendix E).
     """
