@@ -21,8 +21,8 @@ def parts(queries: int = 5, keys: int = 5, nodes: int = 7) -> list[Tensor]:
 
 
 def torchs(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
-    turned = [part.permute(3, 1, 0, 2) for part in (query, key, value)]  # (N, H, T, K)
-    return scaled_dot_product_attention(*turned, mask, scale=scale).permute(2, 1, 3, 0)
+    turned = [part.permute(3, 2, 0, 1) for part in (query, key, value)]  # (N, H, T, K)
+    return scaled_dot_product_attention(*turned, mask, scale=scale).permute(2, 3, 1, 0)
 
 
 @pytest.mark.parametrize("block", [2, 7, 256])

@@ -22,38 +22,40 @@ class _ShortAttention(torch.autograd.Function):
         shares = []
         for part in _blocks(query):
             q, k, v = query[part], key[part], value[part]
-            logits = bias[part].expand(len(q), len(k), q.shape[1], q.shape[3]).clone()  # (S, T, H, N)
-            for entry in range(q.shape[2]):
-                logits.addcmul_(q[:, None, :, entry], k[None, :, :, entry])
+            logits = bias[part].expand(len(q), len(k), *q.shape[2:]).clone()  # (S, T, H, N)
+            for entry in range(q.shape[1]):
+                logits.addcmul_(q[:, None, entry], k[None, :, entry])
             share = logits.softmax(1)
             shares.append(share)
             used = share if kept is None else share * kept[part]
             for j, rows in _later(len(q), len(k)):
-                out[part][rows].addcmul_(used[rows, j, :, None], v[j])
-        ctx.save_for_backward(query, key, value, kept, *shares)
+                out[part][rows].addcmul_(used[rows, j, None], v[j])
+        ctx.save_for_backward(query, key, value, kept, out, *shares)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        query, key, value, kept, *shares = ctx.saved_tensors
+        query, key, value, kept, out, *shares = ctx.saved_tensors
+        gradient = gradient.contiguous()  # as it comes, nodes are seldom innermost, which doubles the time
         of_query, of_key, of_value = torch.zeros_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        mean = (gradient * out).sum(1)  # sum over the keys of share times its gradient, (S, H, N)
         for part, share in zip(_blocks(query), shares, strict=True):
             q, k, v, g = query[part], key[part], value[part], gradient[part]
-            of_share = torch.zeros_like(share)
-            for entry in range(q.shape[2]):
-                of_share.addcmul_(g[:, None, :, entry], v[None, :, :, entry])
+            of_logits = g[:, None, 0] * v[None, :, 0]  # of shares, at first
+            for entry in range(1, q.shape[1]):
+                of_logits.addcmul_(g[:, None, entry], v[None, :, entry])
             used = share
             if kept is not None:
                 used = share * kept[part]
-                of_share *= kept[part]
-            of_logits = share * (of_share - (share * of_share).sum(1, keepdim=True))
+                of_logits *= kept[part]
+            of_logits.sub_(mean[part][:, None]).mul_(share)
             for j, rows in _later(len(q), len(k)):
-                of_query[part][rows].addcmul_(of_logits[rows, j, :, None], k[j])
+                of_query[part][rows].addcmul_(of_logits[rows, j, None], k[j])
             for i in range(len(q)):
                 seen = slice(0, i + 1 + len(k) - len(q))
-                of_key[part][seen].addcmul_(of_logits[i, seen, :, None], q[i])
-                of_value[part][seen].addcmul_(used[i, seen, :, None], g[i])
+                of_key[part][seen].addcmul_(of_logits[i, seen, None], q[i])
+                of_value[part][seen].addcmul_(used[i, seen, None], g[i])
         return of_query, of_key, of_value, None, None
 
 
@@ -69,19 +71,19 @@ def _later(queries: int, keys: int) -> list[tuple[int, slice]]:
 def short_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor, rate: float = 0.0, scale: float = 1.0
 ) -> Tensor:
-    """softmax(scale <q, k>) v over the keys that the mask lets through, (S, H, K, N).
+    """softmax(scale <q, k>) v over the keys that the mask lets through, (S, K, H, N).
 
     Args:
-        query: of the last S of T snapshots, (S, H, K, N).
-        key: (T, H, K, N).
-        value: (T, H, K, N).
+        query: of the last S of T snapshots, (S, K, H, N).
+        key: (T, K, H, N).
+        value: (T, K, H, N).
         mask: bool (S, T) or (N, 1, S, T), within the causal one: no query sees a later key, and each sees some key.
         rate: of dropout on the softmax, within [0, 1).
         scale: of the logits.
     """
     open_ = mask[..., None, None] if mask.ndim == 2 else mask.permute(2, 3, 1, 0)  # (S, T, 1, N or 1)
     bias = torch.zeros(open_.shape, dtype=query.dtype, device=query.device).masked_fill(~open_, -torch.inf)
-    shape = len(query), len(key), query.shape[1], query.shape[3]
+    shape = len(query), len(key), *query.shape[2:]
     shares_kept = kept(shape, rate, query) if rate else None
     bias = bias.expand(*bias.shape[:3], query.shape[3])
     out: Tensor = _ShortAttention.apply(scale * query, key, value, bias, shares_kept)

@@ -86,16 +86,23 @@ class TemporalAttention(nn.Module):
         """Z, (N, S, F): by torch's own attention, or where histories are short and there is no other help, by ours."""
         count, rate = rows.shape[1], self.rate if self.training else 0.0
         scale = (self.query.out_features // self.heads if self.scale == "head_dim" else count + 1) ** -0.5
-        layers = (self.query, asking), (self.key, rows), (self.value, rows)
         exact = rows.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled(rows.device.type)
         if count <= SHORT and exact and rows.device.type == "cpu":
-            parts = [torch.matmul(layer.weight, part.permute(1, 2, 0)) for layer, part in layers]  # (T, F, N)
-            query, key, value = (part.view(len(part), self.heads, -1, len(rows)) for part in parts)
-            return short_attention(query, key, value, mask, rate, scale).flatten(1, 2).permute(2, 0, 1)
+            query, key, value = self._entries_first(rows)
+            found = short_attention(query[-asking.shape[1] :], key, value, mask, rate, scale)
+            return found.permute(3, 0, 2, 1).flatten(2)
+        layers = (self.query, asking), (self.key, rows), (self.value, rows)
         query, key, value = (
             layer(part).view(*part.shape[:2], self.heads, -1).transpose(1, 2) for layer, part in layers
         )
         return scaled_dot_product_attention(query, key, value, mask, rate, scale=scale).transpose(1, 2).flatten(2)
+
+    def _entries_first(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Q, K and V of (N, T, D) by one product, each as the attention of short histories takes it: (T, K, H, N)."""
+        weights = torch.stack([layer.weight for layer in (self.query, self.key, self.value)])
+        weights = weights.view(3, self.heads, -1, rows.shape[2]).transpose(1, 2)  # (3, K, H, D)
+        found = torch.matmul(weights.flatten(0, 2), rows.permute(1, 2, 0))
+        return found.view(len(found), *weights.shape[:3], len(rows)).unbind(1)
 
 
 def causal(count: int, window: int, device: torch.device) -> Tensor:
