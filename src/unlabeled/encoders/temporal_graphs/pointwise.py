@@ -12,7 +12,8 @@ STEPS = 2**16
 class _Elu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
-        out: Tensor = torch.maximum(rows, rows.clamp(max=0).exp_().sub_(1))  # exp x - 1 is never below x
+        out = rows.clamp(max=0).exp_().sub_(1)
+        torch.maximum(rows, out, out=out)  # exp x - 1 is never below x
         ctx.save_for_backward(out)
         return out
 
