@@ -50,12 +50,19 @@ class SupervisedOnGraphs(methods.find("supervised")):
     modalities = ("graphs",)
 
 
-ON_GRAPHS = (SimCLROnGraphs, SeLaOnGraphs, SupervisedOnGraphs)
+class DySATWithHead(methods.find("dysat")):
+    """Two layers between embeddings and loss, and idle nodes among the negatives."""
+
+    def __init__(self, encoder: nn.Module, projection_layers: int = 2, idle_negatives: bool = True) -> None:
+        super().__init__(encoder, projection_layers=projection_layers, idle_negatives=idle_negatives)
+
+
+VARIANTS = (SimCLROnGraphs, SeLaOnGraphs, SupervisedOnGraphs, DySATWithHead)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("method", ON_GRAPHS, ids=lambda method: method.__name__)
-def test_on_graphs(method: Any, check: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", VARIANTS, ids=lambda method: method.__name__)
+def test_variant(method: Any, check: Any, tmp_path: Path) -> None:
     check(method, tmp_path)
 
 
@@ -113,7 +120,7 @@ class ForgetsBatchNorm(hooks.Plain):
 def shards_of_all() -> dict[str, dict[str, Tensor]]:
     """Every method, and a broken one, on this process's share."""
     every = {name: methods.find(name) for name in methods.names()} | {"broken": ForgetsBatchNorm}
-    every |= {method.__name__: method for method in ON_GRAPHS}
+    every |= {method.__name__: method for method in VARIANTS}
     return {name: battery.gradients(method, rank(), world_size()) for name, method in every.items()}
 
 
@@ -128,8 +135,8 @@ def test_two_processes_equal_one(name: str, shards: Any) -> None:
     battery.is_the_same_over_processes([shard[name] for shard in shards], whole)
 
 
-@pytest.mark.parametrize("method", ON_GRAPHS, ids=lambda method: method.__name__)
-def test_two_processes_equal_one_on_graphs(method: Any, shards: Any) -> None:
+@pytest.mark.parametrize("method", VARIANTS, ids=lambda method: method.__name__)
+def test_two_processes_equal_one_for_variants(method: Any, shards: Any) -> None:
     whole = battery.gradients(method, 0, 1)
     battery.is_the_same_over_processes([shard[method.__name__] for shard in shards], whole)
 
