@@ -58,6 +58,9 @@ class Modality:
         inside: pictures of what an encoder makes of one sample on the way: (encoder, sample, side) to any number.
         whole: where an encoder sees all samples at once (the nodes of a graph): (encoder, samples) to a table of
             representations. A batch that is larger than the data is then all of it.
+        misfit: (the form that an encoder was made for, that of some samples, the encoder's arguments) to what keeps it
+            from them, in words; empty where nothing does. None where any samples will do.
+        untrained: an encoder's arguments to those of the untrained one that is its baseline.
     """
 
     open: Callable[..., Any]
@@ -77,6 +80,8 @@ class Modality:
     thumbnail: Callable[[Any, int], np.ndarray]
     inside: Callable[[nn.Module, Any, int], list[np.ndarray]]
     whole: Callable[[nn.Module, Any], Rows] | None = None
+    misfit: Callable[[Any, Any, dict[str, Any]], str] | None = None
+    untrained: Callable[[dict[str, Any]], dict[str, Any]] = dict
     shows: str = ""
 
 
@@ -114,6 +119,17 @@ def node_counts(form: GraphForm, network: dict[str, Any]) -> Callable[[Graph], n
         return np.concatenate([rows.sum(0), rows.mean(0), [graph.nodes]]).astype(np.float32)
 
     return counted
+
+
+def nodes_apart(form: GraphForm, other: GraphForm, network: dict[str, Any]) -> str:
+    """What nodes carry here and not there, as far as a network that was made for the one form looks at it."""
+    if network.get("features") in ("degree", "degree-number", "constant", "identity"):
+        return ""
+    if form.means and len(other.means) != len(form.means):
+        return f"nodes with {len(other.means)} attributes and not {len(form.means)}"
+    if len(form.kinds) > 1 and not set(form.kinds) & set(other.kinds):
+        return "nodes of other kinds, or of none"
+    return ""
 
 
 def node_activity(node: Node) -> np.ndarray:
@@ -172,6 +188,7 @@ MODALITIES = {
         thumbnail=draw,
         inside=pictured,
         shows="A picture is the graph; nodes of one kind have one colour.",
+        misfit=nodes_apart,
     ),
     "temporal_graphs": Modality(
         open=open_snapshots,
@@ -191,6 +208,8 @@ MODALITIES = {
         thumbnail=unlabeled.views.temporal_graphs.activity_bars,
         inside=lambda encoder, sample, side: [],
         whole=unlabeled.encoders.temporal_graphs.node_rows,
+        misfit=lambda form, other, network: form.apart(other),
+        untrained=lambda network: network | {"incremental": False},  # on top of a history it would be no stranger to it
         shows="A picture is what a node did: a bar a snapshot, by the logarithm of its events.",
     ),
 }

@@ -248,3 +248,32 @@ def test_resume_goes_on_and_other_data_is_refused(folder: Path, tmp_path: Path, 
     with (own / "DS_A.txt").open("a") as file:
         file.write("1, 1\n")
     assert "the data of" in refused(capfd, *words, "--resume")
+
+
+def test_nodes_that_carry_something_else_are_refused(run: Path, tmp_path: Path, capfd: Any) -> None:
+    """Kinds that the run never saw, or attributes in another number, would be taken for something they are not."""
+    graphs, labels = real_graphs(5, 13)
+    kinds = [Graph(g.nodes, g.edges, 7 + g.degrees() % 2) for g in graphs]
+    two, three = ([Graph(g.nodes, g.edges, None, np.ones((g.nodes, width), np.float32)) for g in graphs]
+                  for width in (2, 3))  # fmt: skip
+    other, with_two, with_three = (
+        write_tu(tmp_path / name, each, labels) for name, each in (("k", kinds), ("a2", two), ("a3", three))
+    )
+    assert "nodes of other kinds, or of none" in refused(
+        capfd, "embed", run, "--data", other, "--out", tmp_path / "rows.npz"
+    )
+    assert "nodes of other kinds" in refused(capfd, "evaluate", "health", run, "--data", other)
+    unlabeled.pretrain("simclr", data=with_two, out=tmp_path / "run", **FEW | {"batch_size": 4})
+    says = "has nodes with 3 attributes and not 2, unlike what the run was trained on"
+    assert says in refused(capfd, "embed", tmp_path / "run", "--data", with_three, "--out", tmp_path / "rows.npz")
+    assert says in refused(capfd, "evaluate", "graph-classification", tmp_path / "run", "--data", with_three)
+    tuned = ("--training", "finetune", "--epochs", 1, "--data", with_three)
+    assert says in refused(capfd, "evaluate", "graph-classification", tmp_path / "run", *tuned)
+    for protocol in ("knn", "linear", "retrieval", "clustering", "few-shot"):
+        assert says in refused(capfd, "evaluate", protocol, tmp_path / "run", "--data", with_three)
+    assert says in refused(capfd, "evaluate", "knn", tmp_path / "run", "--test", with_three)
+    assert says in refused(capfd, "search", tmp_path / "run", "--query", with_three)
+    assert "nodes with 0 attributes and not 2" in refused(capfd, "compare", tmp_path / "run", run, "--data", other)
+    degrees = FEW | {"batch_size": 4, "network": FEW["network"] | {"features": "degree"}}
+    unlabeled.pretrain("simclr", data=with_two, out=tmp_path / "degrees", **degrees)
+    assert call(capfd, "embed", tmp_path / "degrees", "--data", with_three, "--out", tmp_path / "rows.npz")[0] == 0

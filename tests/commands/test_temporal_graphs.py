@@ -12,6 +12,7 @@ import torch
 
 import unlabeled
 from unlabeled.cli import run as cli
+from unlabeled.commands.load import random_encoder
 from unlabeled.data.temporal_graphs import southern_women
 from unlabeled.errors import UserError
 from unlabeled.evaluation.link_prediction import retraining as module
@@ -72,13 +73,17 @@ def test_a_run_goes_on(trained: Path, tmp_path: Path) -> None:
 
 def test_attributes_of_nodes_are_what_is_seen(trained: Path, tmp_path: Path) -> None:
     names = southern_women().names
-    lines = [f"{name},{number % 3},{number % 5}" for number, name in enumerate(names)]
+    lines = [f" {name} , {number % 3},{1 + number % 5}" for number, name in enumerate(names)]
     (tmp_path / "ages.csv").write_text("\n".join(["node,age,size", *lines]), encoding="utf-8")
     links, flags = trained.parent / "links.csv", SMALL | {"window": "20d", "attributes": str(tmp_path / "ages.csv")}
     unlabeled.pretrain("dysat", links, out=tmp_path / "run", **flags)
     assert Run(tmp_path / "run").weights()["structural.0.weight"].shape == (2, 16)
     made = unlabeled.embed(tmp_path / "run", out=tmp_path / "nodes.parquet")
     assert made.width == 16
+    seen = unlabeled.load(tmp_path / "run").opened(links).attributes
+    assert (seen[:, 1] > 0).all()  # blanks around a name are none of it
+    judged: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", steps=4, splits=2, deepwalk_epochs=1)
+    assert judged.baselines["deepwalk"] > 0  # which has no use for attributes
     unlabeled.pretrain("dysat", links, out=tmp_path / "half", **flags | {"max_time": 0})
     unlabeled.pretrain("dysat", out=tmp_path / "half", resume=True, workers=0)
     for name, value in Run(tmp_path / "run").weights().items():
@@ -107,7 +112,7 @@ def test_a_file_of_nodes_that_is_not_there_is_told(trained: Path, tmp_path: Path
 def test_other_nodes_are_refused_and_a_table_is_looked_at(trained: Path, tmp_path: Path) -> None:
     other = (trained.parent / "links.csv").read_text(encoding="utf-8").replace("Theresa", "Teresa")
     (tmp_path / "other.csv").write_text(other, encoding="utf-8")
-    with pytest.raises(UserError, match="other nodes or snapshots"):
+    with pytest.raises(UserError, match="nodes of other names, unlike what the run was trained on"):
         unlabeled.embed(trained, tmp_path / "other.csv", out=tmp_path / "nodes.parquet")
     seen = unlabeled.inspect(tmp_path / "other.csv")
     assert (seen.modality, seen.samples, len(seen.skipped)) == ("temporal_graphs", 18, 1)
@@ -250,6 +255,8 @@ def test_links_are_predicted_and_finished_steps_kept(
 
 def test_six_snapshots_ahead_and_step_by_step(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
+    with pytest.raises(UserError, match="leave --steps out"):
+        unlabeled.evaluate("link-prediction", tmp_path / "run", task="multi-step", steps=1)
     far: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", task="multi-step", splits=2, deepwalk_epochs=1)
     assert far.steps and all(step["trained_on"] == 8 for step in far.steps)
     slow: Any = unlabeled.evaluate(
@@ -326,7 +333,7 @@ def test_a_finished_run_takes_one_more_snapshot(trained: Path, tmp_path: Path) -
         with pytest.raises(UserError, match=r"--held-out 2|give both or none"):
             unlabeled.pretrain("dysat", links, out=tmp_path / "wrong", **options | wrong)
     wider = network | {"structural_widths": (32,)}
-    with pytest.raises(UserError, match="of 16 numbers and this encoder of 32; give the same --network flags"):
+    with pytest.raises(UserError, match="structural-widths 16 and this run has 32; give the same --network flags"):
         unlabeled.pretrain("dysat", links, out=tmp_path / "wrong", history=trained, **options | {"network": wider})
 
 
@@ -357,6 +364,65 @@ def test_a_snapshot_more_is_learnt_to_the_same_bits_after_a_kill(
         assert torch.equal(value, weights[name]), name
 
 
+def test_what_a_history_must_be(trained: Path, tmp_path: Path) -> None:
+    links, network = trained.parent / "links.csv", SMALL["network"] | {"incremental": True}
+    options = SMALL | {"window": "20d", "held_out": 0, "out": tmp_path / "wrong"}
+    counted = network | {"edge_weight": "count"}
+    with pytest.raises(UserError, match=r"with --network\.edge-weight gcn and this run has count"):
+        unlabeled.pretrain("dysat", links, history=trained, **options | {"network": counted})
+    with pytest.raises(UserError, match="that --history names is not there"):
+        unlabeled.pretrain("dysat", links, history=tmp_path / "absent", **options | {"network": network})
+    flags = SMALL | {"window": "20d", "encoder": "node_table"}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "table", **flags)
+    with pytest.raises(UserError, match="is a table of nodes, and --history takes"):
+        unlabeled.pretrain("dysat", links, history=tmp_path / "table", **options | {"network": network})
+    with pytest.raises(UserError, match="sees no history; leave --incremental out"):
+        unlabeled.evaluate("link-prediction", tmp_path / "table", incremental=True)
+
+
+def test_the_untrained_network_beside_a_history_has_none(trained: Path, tmp_path: Path) -> None:
+    options = SMALL | {"window": "20d", "held_out": 0, "network": SMALL["network"] | {"incremental": True}}
+    unlabeled.pretrain("dysat", trained.parent / "links.csv", out=tmp_path / "run", history=trained, **options)
+    assert unlabeled.load(tmp_path / "run").module.past is not None
+    untrained = random_encoder(Run(tmp_path / "run"))
+    assert untrained.module.past is None
+    samples = untrained.modality.open(trained.parent / "links.csv", None, window="20d", held_out=0)
+    assert len(untrained.rows(samples).embeddings) > 18  # of all snapshots
+
+
+def test_every_training_of_the_protocol_starts_afresh(trained: Path, tmp_path: Path) -> None:
+    """A run that began with weights of other snapshots is judged as one that did not."""
+    flags = SMALL | {"window": "20d", "network": SMALL["network"] | {"positions": False}}
+    links, ask = trained.parent / "links.csv", {"steps": 4, "splits": 2, "deepwalk_epochs": 1}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "plain", **flags)
+    unlabeled.pretrain("dysat", links, out=tmp_path / "begun", init=str(tmp_path / "plain"), **flags)
+    plain, begun = (unlabeled.evaluate("link-prediction", tmp_path / name, **ask) for name in ("plain", "begun"))
+    assert (begun.value, begun.baselines) == (plain.value, plain.baselines)
+
+
+def test_a_step_without_pairs_that_are_not_linked_is_left_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    rows = [(f"n{i}", f"n{j}", step) for step in range(4) for i in range(7) for j in range(i)
+            if step == 3 or rng.random() < 0.5]  # fmt: skip
+    text = "source,target,snapshot\n" + "".join(f"{i},{j},{step}\n" for i, j, step in rows)
+    (tmp_path / "office.csv").write_text(text)
+    unlabeled.pretrain("dysat", tmp_path / "office.csv", out=tmp_path / "run", **SMALL)
+    found: Any = unlabeled.evaluate("link-prediction", tmp_path / "run", splits=2, deepwalk_epochs=1)
+    assert found.steps and "3: fewer than 10 links, or pairs without one" in found.skipped
+
+
+def test_snapshots_are_named_by_the_tables_own_numbers(trained: Path, tmp_path: Path) -> None:
+    rows = [(a, b, step) for step in (1, 2, 5) for a in "abc" for b in "abc" if a < b]
+    rows += [("d", "a", 2), ("d", "b", 5)]
+    text = "source,target,snapshot\n" + "".join(f"{a},{b},{step}\n" for a, b, step in rows)
+    (tmp_path / "links.csv").write_text(text)
+    unlabeled.pretrain("dysat", tmp_path / "links.csv", out=tmp_path / "run", held_out=0, **SMALL)
+    for asked, snapshot in (("1", 0), ("2", 1), ("0", 0), ("5", 2)):
+        found = unlabeled.search(tmp_path / "run", query="a", snapshot=asked)
+        assert f"snapshot {snapshot} ({(1, 2, 5)[snapshot]})" in found.data
+    assert len(unlabeled.search(tmp_path / "run", query="a", snapshot="1").results) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -366,10 +432,45 @@ def test_a_snapshot_more_is_learnt_to_the_same_bits_after_a_kill(
         (["pretrain", "dysat", "--data", "LINKS", "--window", "20d", "--network.temporal-heads", "3"], "multiples of"),
         (["pretrain", "dysat", "--data", "LINKS", "--window", "20d", "--walk-length", "1"], "walk_length"),
         (["pretrain", "dysat", "--encoder", "resnet18"], "no encoder of temporal graphs"),
+        (["pretrain", "dysat", "--skip-first", "2d"], "are of windows of time"),
+        (["pretrain", "dysat", "--data", "LATE", "--window", "1d", "--skip-first", "1", "--held-out", "1"], "no link"),
+        (
+            [
+                "pretrain",
+                "dysat",
+                "--data",
+                "LINKS",
+                "--window",
+                "20d",
+                "--attributes",
+                "AGES",
+                "--encoder",
+                "node_table",
+            ],
+            "enter structural attention",
+        ),
+        (
+            [
+                "pretrain",
+                "dysat",
+                "--data",
+                "LINKS",
+                "--window",
+                "20d",
+                "--attributes",
+                "AGES",
+                "--network.structural",
+                "false",
+            ],
+            "enter structural attention",
+        ),
     ],
 )
 def test_mistakes_of_pretrain(trained: Path, tmp_path: Path, words: list[str], says: str) -> None:
-    words = [str(trained.parent / "links.csv") if word == "LINKS" else word for word in words]
+    files = {"LINKS": trained.parent / "links.csv", "LATE": tmp_path / "late.csv", "AGES": tmp_path / "ages.csv"}
+    files["LATE"].write_text("source,target,time\na,b,2020-01-01\na,b,2020-01-03\n")
+    files["AGES"].write_text("node,age\nTheresa Anderson,3\n")
+    words = [str(files.get(word, word)) for word in words]
     with pytest.raises(UserError, match=says):
         cli([*words, "--out", str(tmp_path / "run")])
     assert not (tmp_path / "run").exists()

@@ -60,12 +60,15 @@ def test_every_bad_row_is_told_by_its_number_and_no_other_is_lost(tmp_path: Path
         "g,h,8,1",
         ",h,9,1",
         "h,i,inf,1",
+        "i,j,10,1e200",
     ]
     events = read_events(written(tmp_path, "source,target,time,weight\n" + "\n".join(rows)))
     assert events.time is not None and events.time.tolist() == [1, 8]
-    assert [each.path for each in events.skipped] == [f"row {row}" for row in (2, 3, 4, 5, 6, 7, 9, 10)]
+    assert [each.path for each in events.skipped] == [f"row {row}" for row in (2, 3, 4, 5, 6, 7, 9, 10, 11)]
     reasons = {each.path: each.reason for each in events.skipped}
     assert reasons["row 2"] == "no target" and reasons["row 9"] == "no source"
+    assert reasons["row 5"] == "the weight 0 is not above 0"
+    assert reasons["row 11"] == "the weight 1e+200 is not above 0 and up to 1e+30"
     assert "noon" in reasons["row 4"] and "2 fields and not 4" in reasons["row 3"]
 
 
@@ -234,7 +237,11 @@ def test_mistakes_of_windows(tmp_path: Path) -> None:
     for path, options, says in (
         (timed, {}, "say how long a snapshot is"),
         (numbered, {"window": "1d"}, "no column time"),
-        (timed, {"window": "1s"}, "choose a longer one"),
+        (timed, {"window": "1s"}, "--window 1s has a unit, and the times of this table are plain numbers"),
+        (timed, {"window": "1", "skip_last": "1d"}, "--skip-last 1d has a unit"),
+        (timed, {"window": "1"}, "choose a longer one"),
+        (numbered, {"skip_first": "3"}, "are of windows of time; give --window too"),
+        (numbered, {"outside": "merge"}, "are of windows of time; give --window too"),
         (timed, {"window": "0"}, "above 0"),
         (timed, {"window": "500000000", "held_out": 3}, "--held-out takes 0 to 2"),
     ):

@@ -95,8 +95,16 @@ def test_bad_graphs_are_listed_and_the_others_kept(tmp_path: Path) -> None:
     ]
 
 
+def test_a_label_more_than_there_are_graphs_is_one_of_a_graph_without_nodes(tmp_path: Path) -> None:
+    folder = write_tu(tmp_path / "DS", several((4, 4)), [1, 2])
+    with (folder / "DS_graph_labels.txt").open("a") as file:
+        file.write("2\n")
+    opened = open_graphs(folder)
+    assert opened.names == ["0", "1"] and [str(each) for each in opened.skipped] == ["2: has no nodes"]
+
+
 BAD = {
-    "A": ("1, x\n", "something that is no number"),
+    "A": ("1, x\n", "something that is no whole number"),
     "A ": ("1, 2\n1, 99\n", r"names the link 1, 99 \(line 2\)"),
     "A  ": ("1\n2\n", "has 1 numbers a line, and should have 2"),
     "graph_indicator": ("1\n1\n", "is there"),

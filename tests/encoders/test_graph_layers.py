@@ -114,6 +114,12 @@ def test_a_block_stacks_layers_of_unit_length_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_without_batch_norm_there_is_none_in_any_layer(name: str) -> None:
+    block = Block(4, Layers(name, batch_norm=False))
+    assert not any(isinstance(each, nn.BatchNorm1d) for each in block.modules())
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_without_biases_a_layer_is_linear(name: str) -> None:
     """GIN but for its batch norm, which is of no bias of a layer."""
     block = Block(4, Layers(name, hidden=5, output=3, bias=False))

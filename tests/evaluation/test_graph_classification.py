@@ -76,6 +76,14 @@ def test_classifiers_find_what_is_there_and_nothing_where_nothing_is(classifier:
     assert np.mean([fold_accuracy(noise, LABELS, fold, classifier).accuracy for fold in folds]) < 0.65
 
 
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_a_class_too_rare_to_be_learnt_is_told(classifier: str) -> None:
+    labels = np.r_[1, np.zeros(59, np.int64)]
+    fold = Fold(np.arange(10, 50), np.arange(50, 60), np.arange(10))
+    with pytest.raises(UserError, match="of one class, as the other is too rare"):
+        fold_accuracy(np.random.default_rng(0).standard_normal((60, 3)), labels, fold, classifier)
+
+
 def test_fits_that_end_too_early_are_counted_and_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Features that nearly lie on each other take L-BFGS thousands of steps where the penalty is weak."""
     rng = np.random.default_rng(0)

@@ -147,7 +147,7 @@ def notebook_slices(rows: list[tuple[str, str, int]]) -> list[set[tuple[str, str
 
 def test_snapshots_are_cut_as_the_official_notebook_does(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    times = np.sort(rng.integers(0, 1300 * 86400, 600)).tolist()
+    times = (10**9 + np.sort(rng.integers(0, 1300 * 86400, 600))).tolist()
     rows = [(f"p{a}", f"p{b}", time) for (a, b), time in zip(rng.integers(0, 30, (600, 2)), times, strict=True)]
     path = tmp_path / "mails.csv"
     path.write_text("source,target,time\n" + "".join(f"{a},{b},{time}\n" for a, b, time in rows))

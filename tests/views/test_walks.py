@@ -35,6 +35,12 @@ def test_steps_go_by_weight() -> None:
     assert (links.step(np.array([1, 2, 3]), np.array([0.0, 0.5, np.nextafter(1, 0)])) == 0).all()
 
 
+def test_a_heavy_link_does_not_drown_those_of_later_nodes() -> None:
+    links = Adjacency.of(np.array([0, 2, 2, 2]), np.array([1, 3, 4, 5]), np.array([1e18, 1, 1, 1]), 6)
+    there = links.step(np.full(3000, 2), np.random.default_rng(0).random(3000))
+    assert chisquare(np.bincount(there, minlength=6)[3:]).pvalue > 1e-3
+
+
 def test_walks_follow_links() -> None:
     snapshots = southern_women()
     source, target, weight = snapshots.links(7)

@@ -246,7 +246,7 @@ def _notes(folders: "list[Run]", own_data: bool, problem: str) -> list[str]:
     """What a reader of the ranking must know."""
     configs = [folder.config() for folder in folders]
     notes = []
-    if own_data and len({str((config["data"], config["labels"])) for config in configs}) > 1:
+    if own_data and len({str(config["data"]) for config in configs}) > 1:
         notes.append(f"The runs were trained on different data; all are judged on that of {folders[0].path}.")
     if len({(config["method"], config["encoder"], str(config["network"])) for config in configs}) > 1:
         notes.append("The runs differ in method or encoder: rankme compares only runs of one method and one encoder.")

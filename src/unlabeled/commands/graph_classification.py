@@ -117,6 +117,7 @@ def graph_classification(
     if trained.description["modality"] != "graphs":
         kind = trained.description["modality"]
         raise UserError(f"{folder.path} is a run of {kind}, and graph-classification is of graphs; use linear or knn.")
+    trained.check(samples)
     met = False if training == "scratch" else _met(folder, samples)
     samples, parts = _folds(samples, fold_seed)
     pairs = published_folds(len(samples), fold_seed)[:folds]

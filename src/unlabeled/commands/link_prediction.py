@@ -70,8 +70,9 @@ def link_prediction(
 
     Of each step, a fifth of the links and of as many pairs without a link choose the epoch, and a logistic regression
     on products of embeddings learns from a quarter of the rest and is tested on the others, ten splits over. Steps
-    that are finished are kept with the run, and the command goes on where it was stopped. One training serves the
-    tasks next, new and new-nodes, with self-pairs and without, and all `features`.
+    that are finished are kept with the run, and the command goes on where it was stopped. Every training starts
+    afresh, that of a run made with --init too. One training serves the tasks next, new and new-nodes, with self-pairs
+    and without, and all `features`.
 
     Example: unlabeled evaluate link-prediction runs/mail --task new
 
@@ -79,7 +80,7 @@ def link_prediction(
         run: the run's folder, of temporal graphs.
         task: all links of the next snapshot; those that are new; those of each of the next six snapshots, of one model;
             those of nodes that are first seen in the last snapshot.
-        steps: only the last so many steps, at least 1; by default all.
+        steps: only the last so many steps, at least 1; by default all. The task multi-step has one.
         self_pairs: count links of a node to itself, as the official code does; they are free hits.
         splits: random splits of a step, at least 1.
         select: the epoch that is kept: best on the validation links (the protocol's, which sees links of the next
@@ -107,14 +108,19 @@ def link_prediction(
 
     if past and features == "sigmoid":
         raise UserError("--past is for the regression to learn from, and --features sigmoid has none; leave one out.")
+    if task == "multi-step" and steps is not None:
+        raise UserError("the task multi-step is one training and the six snapshots after it; leave --steps out.")
     in_range(steps=(1 if steps is None else steps, 1), splits=(splits, 1), deepwalk_epochs=(deepwalk_epochs, 1))
     folder = Run.open(run)
     if folder.description()["modality"] != "temporal_graphs":
         raise UserError(f"{folder.path} is no run on timed links; link prediction is for `unlabeled pretrain dysat`.")
     whole, settings = data_of(folder)[0].all(), Settings.of(folder.config())
     incremental = incremental or settings.network.get("incremental", False)
+    if incremental and settings.encoder == "node_table":
+        raise UserError(f"{folder.path} is a table of nodes, which sees no history; leave --incremental out.")
     settings = replace(
         settings,
+        init=None,  # a start from weights that may have seen later snapshots
         network=settings.network | {"incremental": False},
         arguments=settings.arguments | {"history": None},
     )
@@ -177,7 +183,9 @@ def _result(
     ours, other = (answers_to(found, task, ahead, with_self) for with_self in (self_pairs, not self_pairs))
     shown = asked.whole.starts_shown()
     if not ours:
-        raise UserError(f"none of {len(found)} steps has {LEAST} links to predict; use a longer --window.")
+        raise UserError(
+            f"none of {len(found)} steps has {LEAST} links to predict, and pairs without; use another --window."
+        )
     told = figures_of(list(ours.values()), features, past)
     otherwise = figures_of(list(other.values()), features, past) if other else None
     details = {name: details_of(each) for name, each in told.items()}
@@ -211,7 +219,7 @@ def _result(
         past=past,
         validation=best["validation"],
         skipped=[
-            f"{shown[count + far - 1]}: fewer than {LEAST} links"
+            f"{shown[count + far - 1]}: fewer than {LEAST} links, or pairs without one"
             for count in found for far in ahead if (count, far) not in ours
         ],
     )  # fmt: skip

@@ -79,11 +79,24 @@ class Encoder:
         """
         return self.modality.open(data, labels, **self.opening)
 
+    def check(self, samples: Any) -> None:
+        """See whether samples are of a kind that the encoder was made for.
+
+        Raises:
+            UserError: they are not.
+        """
+        if self.modality.misfit is None:
+            return
+        problem = self.modality.misfit(self.size, self.modality.size(samples), self.description["network"])
+        if problem:
+            raise UserError(f"{samples.place} has {problem}, unlike what the run was trained on; give data like that.")
+
     def extract(self, samples: Any, views: Any = None, seed: int = 0) -> Extracted:
         """The encoder's output, before the head, of samples in the plain view or in a method's views.
 
         See `evaluation.extraction.extract`; `projected` takes the rows on.
         """
+        self.check(samples)
         if self.modality.whole is not None:
             (block,) = self._whole(samples)
             return Extracted(block.views, block.ids, [])
@@ -124,6 +137,7 @@ class Encoder:
             samples: the data.
             labelled: with the samples' labels, and without the samples that have none where others have.
         """
+        self.check(samples)
         if self.cache is None:
             found = self.extract(samples).features()
             features = replace(found, embeddings=self.projected(found.embeddings))
@@ -150,10 +164,7 @@ class Encoder:
             UserError: they are others than those that it was trained on.
         """
         assert self.modality.whole is not None
-        if self.modality.size(samples) != self.size:
-            raise UserError(
-                f"{samples.place} has other nodes or snapshots than the run was trained on; give the run's own data."
-            )
+        self.check(samples)
         return self.modality.whole(self.module, samples)
 
     def _projected_blocks(self, features: Features) -> Iterator[Block]:
@@ -220,7 +231,8 @@ def random_encoder(folder: Run, layer: int = 0) -> Encoder:
     Raises:
         UserError: the folder is not a run, or has no encoder or no such layer.
     """
-    return _encoder(folder, *_untrained(folder, layer), layer)
+    untrained = modality(folder.description()["modality"]).untrained
+    return _encoder(folder, *_untrained(folder, layer, untrained), layer)
 
 
 def projector_layers(folder: Run) -> int:
@@ -234,8 +246,15 @@ def built(kind: Modality, description: dict[str, Any]) -> nn.Module:
     return kind.encoder(description["encoder"], form, **description["network"])
 
 
-def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
+def _untrained(
+    folder: Run, layer: int, network: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> tuple[nn.Module, nn.Sequential]:
     """What the run's weights fill: the encoder (or the method, where it represents), and the projector if it is needed.
+
+    Args:
+        folder: the run.
+        layer: as of `load`.
+        network: the encoder's arguments to those that it is built with.
 
     Raises:
         UserError: the run has no such layer.
@@ -251,7 +270,7 @@ def _untrained(folder: Run, layer: int) -> tuple[nn.Module, nn.Sequential]:
     config, description = folder.config(), folder.description()
     kind = modality(description["modality"])
     chance.seed_torch(config["seed"], chance.INITIALISATION)
-    module = built(kind, description)
+    module = built(kind, description | {"network": network(description["network"])})
     if not layer and not description["represents"]:
         return module, nn.Sequential()
     arguments = opening(kind, Settings.of(config).arguments)[1]

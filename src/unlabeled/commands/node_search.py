@@ -17,7 +17,7 @@ def search_nodes(encoder: "Encoder", samples: Any, query: str, top: int, snapsho
         samples: its snapshots.
         query: the node's name.
         top: how many, at least 1.
-        snapshot: its number from 0, or its start as `embed` shows it; by default the last.
+        snapshot: its start as `embed` shows it, or else its number from 0; by default the last.
 
     Raises:
         UserError: no such node or snapshot, or the node is not seen by then.
@@ -67,10 +67,10 @@ def _number(samples: Any, snapshot: str | None) -> int:
     shown = samples.starts_shown()
     if snapshot is None:
         return len(shown) - 1
-    if snapshot.isdecimal() and int(snapshot) < len(shown):  # first: where starts are plain numbers, both would do
-        return int(snapshot)
-    if snapshot in shown:
+    if snapshot in shown:  # first: where starts are plain numbers, they are the table's own
         return int(shown.index(snapshot))
+    if snapshot.isdecimal() and int(snapshot) < len(shown):
+        return int(snapshot)
     raise UserError(f"--snapshot takes 0 to {len(shown) - 1} or a start such as {shown[0]}, got {snapshot!r}.")
 
 

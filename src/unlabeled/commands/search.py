@@ -80,7 +80,8 @@ def search(
         data: where to search; by default the run's own data.
         out: a .png file, the contact sheet to write: each query beside its neighbours.
         overwrite: replace a contact sheet that is there already.
-        snapshot: of timed links, where to search: a number from 0, or a start; by default the last.
+        snapshot: of timed links, where to search: a start, as embed shows it, or else its number from 0; by default the
+            last.
 
     Raises:
         UserError: no such query or none that can be read, nothing to search in, or a sheet that cannot be written.

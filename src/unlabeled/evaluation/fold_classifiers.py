@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from unlabeled.errors import UserError
 from unlabeled.evaluation.folds import Fold
 
 ClassifierName = Literal["svm", "linear-svm", "logistic"]
@@ -29,7 +30,8 @@ class Judged(NamedTuple):
 def fold_accuracy(rows: np.ndarray, labels: np.ndarray, fold: Fold, classifier: ClassifierName = "svm") -> Judged:
     """Accuracy on the test part of the candidate that is best on the validation part, fitted anew on both others.
 
-    Of equals the first is taken, the most regular one. Features are standardised by what is learnt from.
+    Of equals the first is taken, the most regular one. Features are standardised by what is learnt from. A `UserError`
+    is raised where that is all of one class.
 
     Args:
         rows: representations (N, D), finite.
@@ -51,9 +53,15 @@ def fold_accuracy(rows: np.ndarray, labels: np.ndarray, fold: Fold, classifier: 
 
 
 def _converges(candidate: Any, rows: np.ndarray, labels: np.ndarray) -> bool:
-    """Fit a candidate, and say whether that came to its end."""
+    """Fit a candidate, and say whether that came to its end.
+
+    Raises:
+        UserError: all rows are of one class.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
+    if len(np.unique(labels)) < 2:
+        raise UserError("what a fold learns from is of one class, as the other is too rare; give more graphs of it.")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ConvergenceWarning)
         candidate.fit(rows, labels)

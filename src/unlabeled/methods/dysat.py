@@ -1,6 +1,7 @@
 """DySAT: nodes of a graph that changes agree with those that random walks meet near them, snapshot by snapshot."""
 
 from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from unlabeled import chance
 from unlabeled.data.temporal_graphs.form import snapshot_form
 from unlabeled.distributed import rank, world_size
-from unlabeled.encoders.temporal_graphs import SnapshotGraph, temporal_encoder
+from unlabeled.encoders.temporal_graphs import Attention, SnapshotGraph, temporal_encoder
 from unlabeled.errors import UserError
 from unlabeled.objectives.walk_context import listed_products, walk_context_of
 from unlabeled.run import Run
@@ -18,6 +19,9 @@ from unlabeled.training.heads import perceptron, width_of
 from unlabeled.training.method import Batch, Plan
 from unlabeled.views import temporal_graphs
 from unlabeled.views.temporal_graphs import Contexts, Negatives
+
+STRUCTURAL = ("structural_widths", "structural_heads", "structural", "residual", "edge_weight", "self_loops")
+"""Arguments of an encoder that its structural representations come from, and must be those of their history."""
 
 
 class DySAT(nn.Module):
@@ -108,12 +112,9 @@ class DySAT(nn.Module):
         if (self.history is None) != (self.encoder.past is None):
             raise UserError("IncSAT takes both --network.incremental and --history RUN; give both or none.")
         if self.history is not None:
-            past = self.history if isinstance(self.history, Tensor) else history_of(self.history, samples)
-            if past.shape[2] != self.encoder.past.shape[2]:
-                raise UserError(
-                    f"{self.history} has structural representations of {past.shape[2]} numbers and this encoder of "
-                    f"{self.encoder.past.shape[2]}; give the same --network flags as it was trained with."
-                )
+            past: Any = self.history
+            if not isinstance(past, Tensor):
+                past = history_of(past, samples, self.encoder.parts)
             self.encoder.past[: len(past)] = past
         draws = [chance.generator(self.seed, chance.VIEWS, snapshot) for snapshot in range(samples.count)]
         draws, samples = (draws, samples) if self.history is None else (draws[-1:], samples.tail())
@@ -159,16 +160,19 @@ class DySAT(nn.Module):
 
 
 @torch.no_grad()
-def history_of(path: str | PathLike[str], samples: Any) -> Tensor:
+def history_of(path: str | PathLike[str], samples: Any, parts: Attention) -> Tensor:
     """What the encoder of a finished run makes of the snapshots before the last, (N, T - 1, F) of its own nodes.
 
     Args:
         path: the run.
         samples: snapshots, of which the run was trained on all but the last.
+        parts: what the encoder that goes on from it is made of.
 
     Raises:
-        UserError: it was trained on others.
+        UserError: it was trained on others, or its structural attention is another.
     """
+    if not Path(path).exists():
+        raise UserError(f"the run {path} that --history names is not there; put it back, or name another.")
     run = Run.open(path)
     description, checkpoint = run.description(), run.checkpoint()
     before = samples.prefix(samples.count - 1)
@@ -177,6 +181,19 @@ def history_of(path: str | PathLike[str], samples: Any) -> Tensor:
             f"{run.path} was not trained on the {before.count} snapshots before the last of {samples.place}; train it "
             f"on them with the same flags and --held-out {samples.held_out + 1}."
         )
+    if description["encoder"] != "self_attention":
+        raise UserError(f"{run.path} is a table of nodes, and --history takes a run with structural attention.")
+    for name in STRUCTURAL:
+        there = description["network"].get(name, getattr(Attention(), name))
+        here = getattr(parts, name)
+        there, here = (
+            " ".join(map(str, each)) if isinstance(each, list | tuple) else str(each) for each in (there, here)
+        )
+        if there != here:
+            raise UserError(
+                f"{run.path} was trained with --network.{name.replace('_', '-')} {there} and this run has {here}; give "
+                "the same --network flags as it was trained with."
+            )
     encoder: Any = temporal_encoder(description["encoder"], snapshot_form(before), **description["network"])
     encoder.load_state_dict(run.weights())
     found: Tensor = encoder.eval().history(encoder.graph_of(before))

@@ -77,6 +77,10 @@ def resolve(
     share = processes * settings.accumulate
     if kind.whole is not None and share <= len(samples):
         settings = replace(settings, batch_size=min(settings.batch_size, len(samples) // share * share))
+    if len(samples) < 2:
+        raise UserError(
+            f"the data has {len(samples)} sample{'' if len(samples) else 's'}, and training needs 2; add more."
+        )
     if settings.batch_size > len(samples):
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {len(samples)} samples of the data; lower it."

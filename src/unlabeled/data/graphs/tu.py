@@ -50,7 +50,8 @@ def open_tu(folder: Path) -> Graphs:
     attributes = _of_nodes(_file(prefix, "node_attributes"), nodes, np.float32)
     edges = _edges(_file(prefix, "A"), nodes)
     answers = _answers(_file(prefix, "graph_labels"), int(owner.max(initial=-1)) + 1)
-    graphs, skipped = _apart(owner, edges, labels, attributes, _file(prefix, "A").name)
+    count = 0 if answers is None else len(answers.values)  # of the last graphs there may be a label and no node
+    graphs, skipped = _apart(owner, edges, labels, attributes, count, _file(prefix, "A").name)
     if not graphs:
         reason = f" (the first: {skipped[0]})" if skipped else ""
         raise UserError(f"no graph of {str(folder)!r} can be used{reason}; mend its files.")
@@ -81,8 +82,9 @@ def _numbers(path: Path, kind: type, columns: int | None = None) -> np.ndarray:
         found: np.ndarray = np.loadtxt(text.splitlines(), dtype=kind, ndmin=2, comments=None)
     except ValueError as problem:
         line = re.search(r"row (\d+)", str(problem))  # NumPy counts from 0 in one message and from 1 in another
+        word = "whole number" if kind is np.int64 else "number"
         where = f" near line {int(line[1]) + 1}" if line else ""
-        raise UserError(f"{path} holds something that is no number, or rows of two lengths,{where}; mend it.") from None
+        raise UserError(f"{path} holds something that is no {word}, or rows of two lengths,{where}; mend it.") from None
     if columns is not None and found.shape[1] != columns:
         raise UserError(f"{path} has {found.shape[1]} numbers a line, and should have {columns}; mend it.")
     return found
@@ -139,7 +141,12 @@ def _answers(path: Path, graphs: int) -> Labels | None:
 
 
 def _apart(
-    owner: np.ndarray, edges: np.ndarray, labels: np.ndarray | None, attributes: np.ndarray | None, file: str
+    owner: np.ndarray,
+    edges: np.ndarray,
+    labels: np.ndarray | None,
+    attributes: np.ndarray | None,
+    least: int,
+    file: str,
 ) -> tuple[dict[int, Graph], list[Skipped]]:
     """Graph number (from 0) to graph, and those left out.
 
@@ -148,10 +155,11 @@ def _apart(
         edges: int64 (2, M), nodes from 0.
         labels: of all nodes.
         attributes: of all nodes.
+        least: how many graphs there are at least.
         file: of the links, for messages.
     """
     order = np.argsort(owner, kind="stable")  # in nearly all sets nodes lie graph by graph already
-    counts = np.bincount(owner) if len(owner) else np.zeros(0, np.int64)
+    counts = np.bincount(owner, minlength=least)
     starts = np.concatenate([[0], np.cumsum(counts)])
     place = np.empty_like(order)
     place[order] = np.arange(len(order)) - starts[owner[order]]  # of each node in its graph

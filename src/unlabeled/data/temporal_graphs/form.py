@@ -22,6 +22,16 @@ class SnapshotForm(NamedTuple):
     names: str = ""
     attributes: int = 0
 
+    def apart(self, other: "SnapshotForm") -> str:
+        """What samples of another form have that an encoder of this one was not made for, in words."""
+        if self == other:
+            return ""
+        if self[:2] != other[:2]:
+            return f"{other.nodes} nodes in {other.snapshots} snapshots and not {self.nodes} in {self.snapshots}"
+        if self.names != other.names:
+            return "nodes of other names"
+        return f"nodes with {other.attributes} attributes and not {self.attributes}"
+
 
 def snapshot_form(snapshots: Snapshots) -> SnapshotForm:
     """That of snapshots."""

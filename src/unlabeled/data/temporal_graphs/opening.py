@@ -51,6 +51,8 @@ def open_snapshots(
     Raises:
         UserError: the table cannot be read, has no times for the windows, or has too few snapshots.
     """
+    if window is None and (str(skip_first), str(skip_last), outside) != ("0", "0", "drop"):
+        raise UserError("--skip-first, --skip-last and --outside are of windows of time; give --window too.")
     if source is None:
         if window is not None:
             raise UserError("the built-in sample has its own snapshots; give --data for --window to cut.")
@@ -68,7 +70,10 @@ def open_snapshots(
         )
     found = found if labels is None else labelled(found, labels)
     found = found if attributes is None else described(found, attributes)
-    return found.prefix(found.count - held_out)
+    found = found.prefix(found.count - held_out)
+    if not len(found):
+        raise UserError(f"{found.place} has no link in the {found.count} snapshots that are trained on; choose others.")
+    return found
 
 
 def look_at_events(source: Any, labels: Any = None) -> Snapshots:
@@ -99,7 +104,7 @@ def cut(events: Events, windows: Windows | None, place: str) -> Snapshots:
             raise UserError(
                 f"{place} has no column time, which --window cuts; leave --window out to take its snapshots."
             )
-        kept, snapshot, starts = windows.of(events.time)
+        kept, snapshot, starts = windows.of(events.time, events.dated)
         return snapshots_of(events, snapshot, starts, kept, place)
     if events.snapshot is None:
         raise UserError(f"{place} has no column snapshot; say how long a snapshot is, such as --window 10d.")
@@ -159,7 +164,7 @@ def described(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
 
 
 def _rows(path: str | os.PathLike[str], what: str) -> list[dict[str, str]]:
-    """The rows of a CSV file, none where it is of another kind.
+    """The rows of a CSV file, none where it is of another kind; names of nodes without blanks around, as in a table.
 
     Raises:
         UserError: no such file.
@@ -168,9 +173,10 @@ def _rows(path: str | os.PathLike[str], what: str) -> list[dict[str, str]]:
         raise UserError(f"the {what} {os.fspath(path)!r} are not there; give a CSV file with the column node.")
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file, skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
+    return [row | {"node": (row["node"] or "").strip()} if "node" in row else row for row in rows]
 
 
 def southern_women() -> Snapshots:

@@ -19,6 +19,9 @@ NAMES = {
 }
 """What a column is for to what it may be called."""
 
+HEAVIEST = 1e30
+"""Weight that a link may have; sums of larger ones would leave float32."""
+
 SEPARATORS = (",", "\t", ";", " ")
 MAGIC = b"PAR1"
 
@@ -76,7 +79,7 @@ def read_events(path: str | os.PathLike[str]) -> Events:
         path: CSV (comma, tab, semicolon or space; UTF-8; a header) or parquet with the columns `source` and `target`
             (whole numbers or text; also `src`, `from`, `dst`, `to`), and `time` (numbers, ISO 8601 text or
             timestamps; also `timestamp`, `unixtime`) or `snapshot` (whole numbers of at least 0), or both; `weight`
-            (above 0) where there is one.
+            (above 0, up to 1e30) where there is one.
 
     Returns:
         The good rows; rows of which a cell is missing or wrong are in `skipped`, each with its number.
@@ -124,8 +127,10 @@ def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int,
         for row in np.flatnonzero((snapshot < 0) | (snapshot != np.floor(snapshot))).tolist():
             bad.setdefault(row, f"the snapshot {snapshot[row]:g} is no whole number of at least 0")
     weight = columns.numbers(column("weight"), bad, "weight") if "weight" in found else np.ones(len(source))
-    for row in np.flatnonzero(weight <= 0).tolist():
-        bad.setdefault(row, f"the weight {weight[row]:g} is not above 0")
+    for row in np.flatnonzero((weight <= 0) | (weight > HEAVIEST)).tolist():
+        bad.setdefault(
+            row, f"the weight {weight[row]:g} is not above 0" + (f" and up to {HEAVIEST:g}" if weight[row] > 0 else "")
+        )
     good = np.ones(len(source), bool)
     good[list(bad)] = False
     if not good.any():

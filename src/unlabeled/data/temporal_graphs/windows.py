@@ -17,15 +17,25 @@ MOST = 100_000
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([smhdw]?)\s*")
 
 
-def length(text: str | float, flag: str = "window") -> float:
+def length(text: str | float, flag: str = "window", dated: bool = True) -> float:
     """`10d`, `6h`, `30m`, `2w`, `90s` in seconds; a number alone is in the table's own unit of time.
 
+    Args:
+        text: the length.
+        flag: that it was given by.
+        dated: whether it is of dates; of other times nobody knows how long a day is.
+
     Raises:
-        UserError: it is none of these.
+        UserError: it is none of these, or has a unit and is not of dates.
     """
     found = _LENGTH.fullmatch(str(text))
     if found is None:
         raise UserError(f"--{flag} takes a length such as 10d, 6h, 30m, 2w or a number, got {text!r}.")
+    if found[2] and not dated:
+        raise UserError(
+            f"--{flag} {text} has a unit, and the times of this table are plain numbers and no dates; give it as a "
+            "number in their own unit."
+        )
     return float(found[1]) * (UNITS[found[2]] if found[2] else 1.0)
 
 
@@ -46,25 +56,27 @@ class Windows:
     skip_last: str | float = 0
     outside: Literal["drop", "merge"] = "drop"
 
-    def of(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def of(self, times: np.ndarray, dated: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cut events by time.
 
             snapshot = floor((min(time, end) - start) / window),    start = first + skip_first, end = last - skip_last
 
         Args:
             times: float64 (E,).
+            dated: whether they are dates, in seconds.
 
         Returns:
             bool (E,), which events stay; int64, the snapshot of each that stays; float64 (T,), where each begins.
 
         Raises:
-            UserError: no event stays, or there would be more than a hundred thousand snapshots.
+            UserError: a length is none, or has a unit and is not of dates; no event stays, or there would be more than
+                a hundred thousand snapshots.
         """
-        window = length(self.window)
+        window = length(self.window, "window", dated)
         if window <= 0:
             raise UserError(f"--window takes a length above 0, got {self.window!r}.")
-        start = times.min() + length(self.skip_first, "skip-first")
-        end = times.max() - length(self.skip_last, "skip-last")
+        start = times.min() + length(self.skip_first, "skip-first", dated)
+        end = times.max() - length(self.skip_last, "skip-last", dated)
         kept = np.ones(len(times), bool) if self.outside == "merge" else (times >= start) & (times <= end)
         if end < start or not kept.any():
             raise UserError("--skip-first and --skip-last leave no event; lower them.")

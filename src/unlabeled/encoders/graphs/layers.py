@@ -88,7 +88,8 @@ class GIN(nn.Module):
     def __init__(self, width: int, output: int, first: int, how: Layers) -> None:
         super().__init__()
         self.epsilon = nn.Parameter(torch.zeros(()))
-        self.first, self.norm = _glorot(width, output, how.bias), RowNorm(output)
+        self.first = _glorot(width, output, how.bias)
+        self.norm = RowNorm(output) if how.batch_norm else nn.Identity()
         self.second = _glorot(output, output, how.bias)
 
     def forward(self, x: Tensor, links: Links, first: Tensor) -> Tensor:

@@ -141,8 +141,8 @@ def snapshot_graph(
     query, key = np.concatenate([low, high, own]), np.concatenate([high, low, own])
     weight = np.concatenate([weight, weight, np.ones(len(own))])
     if edge_weight == "gcn":
-        degree = np.bincount(query, weight, rows)
-        weight = weight / np.sqrt(degree[query] * degree[key])
+        root = np.sqrt(np.bincount(query, weight, rows))
+        weight = weight / (root[query] * root[key])
     order = np.lexsort((key, query))
     node = np.arange(rows) - np.repeat(first[:-1], snapshots.nodes)
     return SnapshotGraph(

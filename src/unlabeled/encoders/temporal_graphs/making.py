@@ -81,6 +81,8 @@ def temporal_encoder(
         activity=activity,
         incremental=incremental,
     )
+    if form.attributes and not (structural and name == "self_attention"):
+        raise UserError("attributes of nodes enter structural attention, and there is none; leave --attributes out.")
     if name == "self_attention":
         return SelfAttention(form.nodes, form.snapshots, parts, form.attributes)
     if name == "node_table":

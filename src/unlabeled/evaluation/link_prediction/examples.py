@@ -10,7 +10,7 @@ Task = Literal["next", "new", "multi-step", "new-nodes"]
 NegativesName = Literal["uniform", "historical"]
 
 LEAST = 10
-"""Links that a step needs to be judged."""
+"""Links that a step needs to be judged, and pairs without one."""
 
 CANDIDATES = 1000
 """Nodes that a link's end is ranked among, at most."""
@@ -41,7 +41,7 @@ def examples(
     self_pairs: bool = False,
     negatives: NegativesName = "uniform",
 ) -> Examples | None:
-    """The examples of one step (DySAT, section 5.2 and appendices B, C, D), None where it has fewer than ten links.
+    """The examples of one step (DySAT, section 5.2 and appendices B, C, D), None where it has fewer than ten of a kind.
 
     Positives are the distinct pairs of the later snapshot between nodes that are seen by then; of the task `new` those
     that are not linked in the last snapshot, of `new-nodes` those with an end that is first seen in it. Negatives are
@@ -74,6 +74,8 @@ def examples(
     lowest = newest if task == "new-nodes" else 0
     past = whole.prefix(count)
     drawn = NEGATIVES[negatives](known, lowest, future[inside], len(positives), generator, past)
+    if len(drawn) < LEAST:  # a later snapshot that links nearly all pairs
+        return None
     pairs = np.concatenate([positives, drawn])
     return Examples(pairs, np.arange(len(pairs)) < len(positives))
 

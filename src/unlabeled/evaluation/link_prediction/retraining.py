@@ -92,7 +92,8 @@ class Retraining:
                 arguments=settings.arguments | {"history": self._history(count - 1)},
             )
         ours = epochs(self.method, settings, known, MODALITY, fabric, self.incremental)
-        deepwalk = epochs(self.method, self._table, known.aggregate(), MODALITY, fabric)
+        links = replace(known.aggregate(), attributes=None)  # a table has no use for them
+        deepwalk = epochs(self.method, self._table, links, MODALITY, fabric)
         found, going_on = answers(known, asked, ours, deepwalk, self.select, untrained)
         if self.incremental and not multi:  # six snapshots ahead choose another epoch, which nothing goes on from
             self._keep(count, going_on.history)

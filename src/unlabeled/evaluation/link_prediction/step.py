@@ -104,7 +104,10 @@ def queries_of(whole: Any, count: int, ahead: int, links: np.ndarray, generator:
 def asked_before(
     whole: Any, count: int, task: Task, ahead: int, self_pairs: bool, seed: int, negatives: NegativesName
 ) -> Iterator[Asked]:
-    """The same question about snapshots that are known, of embeddings that saw none of them: at most `PAST`."""
+    """The same question about snapshots that are known, of the embeddings of an earlier one: at most `PAST`.
+
+    Attention sees nothing later than that; the weights were trained on all known snapshots, those asked about too.
+    """
     for back in range(ahead, PAST + 1):
         earlier = count - back
         if earlier >= 1:

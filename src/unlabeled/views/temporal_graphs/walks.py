@@ -16,7 +16,7 @@ class Adjacency:
     Args:
         first: int64 (N + 1,), where each node's begin.
         other: int64 (L,), the far ends.
-        risen: float64 (L + 1,), weights added up.
+        risen: float64 (L + 1,), of each weight its share in its node's, added up.
     """
 
     first: np.ndarray
@@ -30,7 +30,9 @@ class Adjacency:
         near = np.concatenate([source, target[apart]])
         far = np.concatenate([target, source[apart]])
         order = np.lexsort((far, near))
-        risen = np.concatenate([[0.0], np.cumsum(np.concatenate([weight, weight[apart]])[order])])
+        weights = np.concatenate([weight, weight[apart]])
+        weights /= np.bincount(near, weights, nodes)[near]  # as it is, one heavy link would drown those after it
+        risen = np.concatenate([[0.0], np.cumsum(weights[order])])
         return cls(np.concatenate([[0], np.cumsum(np.bincount(near, minlength=nodes))]), far[order], risen)
 
     def step(self, at: np.ndarray, uniform: np.ndarray) -> np.ndarray:
