@@ -123,11 +123,10 @@ def node_counts(form: GraphForm, network: dict[str, Any]) -> Callable[[Graph], n
 
 def nodes_apart(form: GraphForm, other: GraphForm, network: dict[str, Any]) -> str:
     """What nodes carry here and not there, as far as a network that was made for the one form looks at it."""
-    if network.get("features") in ("degree", "degree-number", "constant", "identity"):
-        return ""
-    if form.means and len(other.means) != len(form.means):
+    features = network.get("features") or "all"
+    if features in ("all", "attributes") and form.means and len(other.means) != len(form.means):
         return f"nodes with {len(other.means)} attributes and not {len(form.means)}"
-    if len(form.kinds) > 1 and not set(form.kinds) & set(other.kinds):
+    if features in ("all", "labels", "struct") and len(form.kinds) > 1 and not set(form.kinds) & set(other.kinds):
         return "nodes of other kinds, or of none"
     return ""
 

@@ -274,6 +274,10 @@ def test_nodes_that_carry_something_else_are_refused(run: Path, tmp_path: Path, 
     assert says in refused(capfd, "evaluate", "knn", tmp_path / "run", "--test", with_three)
     assert says in refused(capfd, "search", tmp_path / "run", "--query", with_three)
     assert "nodes with 0 attributes and not 2" in refused(capfd, "compare", tmp_path / "run", run, "--data", other)
-    degrees = FEW | {"batch_size": 4, "network": FEW["network"] | {"features": "degree"}}
-    unlabeled.pretrain("simclr", data=with_two, out=tmp_path / "degrees", **degrees)
-    assert call(capfd, "embed", tmp_path / "degrees", "--data", with_three, "--out", tmp_path / "rows.npz")[0] == 0
+    both = [Graph(g.nodes, g.edges, k.labels, g.attributes) for g, k in zip(two, graphs, strict=True)]
+    for features in ("degree", "labels"):  # which look at no attribute
+        one = FEW | {"batch_size": 4, "network": FEW["network"] | {"features": features}}
+        unlabeled.pretrain("simclr", data=write_tu(tmp_path / "both", both, labels), out=tmp_path / features, **one)
+        given = with_three if features == "degree" else write_tu(tmp_path / "few", graphs, labels)
+        code, said = call(capfd, "embed", tmp_path / features, "--data", given, "--out", tmp_path / f"{features}.npz")
+        assert code == 0, said

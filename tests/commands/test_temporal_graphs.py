@@ -26,6 +26,9 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
+DESCRIBED = ["pretrain", "dysat", "--data", "LINKS", "--window", "20d", "--attributes", "AGES"]
+
+
 class Killed(Exception):
     """What a kill looks like to the code that is killed."""
 
@@ -434,36 +437,8 @@ def test_snapshots_are_named_by_the_tables_own_numbers(trained: Path, tmp_path: 
         (["pretrain", "dysat", "--encoder", "resnet18"], "no encoder of temporal graphs"),
         (["pretrain", "dysat", "--skip-first", "2d"], "are of windows of time"),
         (["pretrain", "dysat", "--data", "LATE", "--window", "1d", "--skip-first", "1", "--held-out", "1"], "no link"),
-        (
-            [
-                "pretrain",
-                "dysat",
-                "--data",
-                "LINKS",
-                "--window",
-                "20d",
-                "--attributes",
-                "AGES",
-                "--encoder",
-                "node_table",
-            ],
-            "enter structural attention",
-        ),
-        (
-            [
-                "pretrain",
-                "dysat",
-                "--data",
-                "LINKS",
-                "--window",
-                "20d",
-                "--attributes",
-                "AGES",
-                "--network.structural",
-                "false",
-            ],
-            "enter structural attention",
-        ),
+        ([*DESCRIBED, "--encoder", "node_table"], "enter structural attention"),
+        ([*DESCRIBED, "--network.structural", "false"], "enter structural attention"),
     ],
 )
 def test_mistakes_of_pretrain(trained: Path, tmp_path: Path, words: list[str], says: str) -> None:
