@@ -6,7 +6,7 @@ import torch
 from scipy.stats import binomtest
 from torch.nn import functional
 
-from unlabeled.encoders.temporal_graphs.pointwise import elu, kept
+from unlabeled.encoders.temporal_graphs.pointwise import PART, elu_, kept
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -14,15 +14,27 @@ def test_elu_is_torchs_in_value_and_gradient(dtype: torch.dtype) -> None:
     rows = torch.cat([torch.linspace(-120, 90, 2001), torch.tensor([0.0, 1e-9, -1e-9, -1e-4, 1e30, -1e30])]).to(dtype)
     ours, theirs = rows.clone().requires_grad_(), rows.clone().requires_grad_()
     weight = torch.randn(len(rows), dtype=torch.float64).to(dtype)
-    (elu(ours) * weight).sum().backward()
+    (elu_(ours * 1) * weight).sum().backward()
     (functional.elu(theirs) * weight).sum().backward()
     bound = 4 * torch.finfo(dtype).eps
-    torch.testing.assert_close(elu(rows), functional.elu(rows), rtol=bound, atol=bound)
+    torch.testing.assert_close(elu_(rows.clone()), functional.elu(rows), rtol=bound, atol=bound)
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=bound, atol=bound)
 
 
+@pytest.mark.parametrize("shape", [(0, 3, 2), (1, PART + 1), (2 * PART // 7 + 5, 7)])
+def test_elu_in_parts_of_any_shape_is_that_of_the_whole(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(1)
+    leaf = torch.randn(shape, requires_grad=True)
+    rows = leaf + 0
+    found = elu_(rows)
+    assert found.data_ptr() == rows.data_ptr()  # in place
+    found.sum().backward()  # a gradient without memory of its own
+    torch.testing.assert_close(found, functional.elu(leaf), rtol=0, atol=1e-6)
+    torch.testing.assert_close(leaf.grad, leaf.detach().clamp(max=0).exp(), rtol=0, atol=1e-6)
+
+
 def test_what_is_no_number_stays_none() -> None:
-    assert elu(torch.tensor([torch.nan])).isnan().all()
+    assert elu_(torch.tensor([torch.nan])).isnan().all()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 1 / 3])

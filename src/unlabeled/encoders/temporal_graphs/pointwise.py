@@ -7,26 +7,44 @@ from torch import Tensor
 
 STEPS = 2**16
 """Of a random number: a rate of dropout is met to 1 / 65,536."""
+PART = 2**18
+"""Numbers that ELU looks at together on a processor: they stay in its cache."""
 
 
 class _Elu(torch.autograd.Function):
+    """A part at a time, in place: fresh memory of the size of all rows costs more than what is done in it."""
+
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
-        out = rows.clamp(max=0).exp_().sub_(1)
-        torch.maximum(rows, out, out=out)  # exp x - 1 is never below x
-        ctx.save_for_backward(out)
-        return out
+        for part in _parts(rows):
+            below = part.clamp(max=0).exp_().sub_(1)
+            torch.maximum(part, below, out=part)  # exp x - 1 is never below x
+        ctx.mark_dirty(rows)
+        ctx.save_for_backward(rows)
+        return rows
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (out,) = ctx.saved_tensors
-        found: Tensor = out.clamp(max=0).add_(1).mul_(gradient)
+        found = torch.empty_like(out)
+        for part, of_out, above in zip(_parts(found), _parts(out), _parts(gradient), strict=True):
+            torch.clamp(of_out, max=0, out=part).add_(1).mul_(above)
         return found
 
 
-def elu(rows: Tensor) -> Tensor:
-    """x where it is above 0, else exp x - 1, of any shape; to the last bit of 1, but not of a small x."""
+def _parts(rows: Tensor) -> tuple[Tensor, ...]:
+    if rows.device.type != "cpu":  # where a call costs more than memory
+        return (rows,)
+    return torch.split(rows, max(1, PART // max(1, rows[:1].numel())))
+
+
+def elu_(rows: Tensor) -> Tensor:
+    """x where it is above 0, else exp x - 1, (n, ...), in x's place; to the last bit of 1, but not of a small x.
+
+    Args:
+        rows: not needed by the gradient of what made them.
+    """
     out: Tensor = _Elu.apply(rows)
     return out
 

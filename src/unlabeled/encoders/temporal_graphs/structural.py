@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from unlabeled.encoders.temporal_graphs.graph import Part
 from unlabeled.encoders.temporal_graphs.link_attention import link_attention
-from unlabeled.encoders.temporal_graphs.pointwise import elu, kept
+from unlabeled.encoders.temporal_graphs.pointwise import elu_, kept
 
 
 class StructuralAttention(nn.Module):
@@ -61,12 +61,11 @@ class StructuralAttention(nn.Module):
         if drops:
             value = value * kept(value.shape, self.rate, value)
         links = part.node_links if shared else part.links
-        out = link_attention(value, part.asked(query_logit), key_logit, part.weight, links, shares_kept).flatten(
-            1
-        )  # (P, F)
-        if self.skip is not None:
-            out = out + part.asked(self.skip(rows) if rows is not None else self._skipped(part))
-        return elu(out)
+        out = link_attention(value, part.asked(query_logit), key_logit, part.weight, links, shares_kept)  # (P, H, K)
+        if self.skip is None:
+            return elu_(out).flatten(1)  # (P, F)
+        skipped = part.asked(self.skip(rows) if rows is not None else self._skipped(part))
+        return elu_(out.flatten(1) + skipped)
 
     def _skipped(self, part: Part) -> Tensor:
         """W_r of one-hot rows, (R', F)."""
