@@ -13,7 +13,7 @@ import torch
 import unlabeled
 from unlabeled.cli import run as cli
 from unlabeled.commands.load import random_encoder
-from unlabeled.data.temporal_graphs import southern_women
+from unlabeled.data.temporal_graphs import open_snapshots, southern_women
 from unlabeled.errors import UserError
 from unlabeled.evaluation.link_prediction import retraining as module
 from unlabeled.reports.use_tables import search_tables
@@ -373,6 +373,10 @@ def test_what_a_history_must_be(trained: Path, tmp_path: Path) -> None:
     counted = network | {"edge_weight": "count"}
     with pytest.raises(UserError, match=r"with --network\.edge-weight gcn and this run has count"):
         unlabeled.pretrain("dysat", links, history=trained, **options | {"network": counted})
+    flags = SMALL | {"window": "20d", "network": SMALL["network"] | {"activity": True}}
+    unlabeled.pretrain("dysat", links, out=tmp_path / "lively", **flags)
+    with pytest.raises(UserError, match=r"with --network\.activity True and this run has False"):
+        unlabeled.pretrain("dysat", links, history=tmp_path / "lively", **options | {"network": network})
     with pytest.raises(UserError, match="that --history names is not there"):
         unlabeled.pretrain("dysat", links, history=tmp_path / "absent", **options | {"network": network})
     flags = SMALL | {"window": "20d", "encoder": "node_table"}
@@ -391,6 +395,27 @@ def test_the_untrained_network_beside_a_history_has_none(trained: Path, tmp_path
     assert untrained.module.past is None
     samples = untrained.modality.open(trained.parent / "links.csv", None, window="20d", held_out=0)
     assert len(untrained.rows(samples).embeddings) > 18  # of all snapshots
+
+
+def test_a_snapshot_more_after_windows_without_a_node(tmp_path: Path) -> None:
+    """The first windows may be empty: what goes on from snapshot to snapshot begins with the first that has nodes."""
+    path = table(tmp_path)
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([header, "EVELYN,LAURA,1930-01-01", *rows]), encoding="utf-8")
+    cut, out = {"window": "20d", "skip_first": 110}, tmp_path / "run"  # into 1936, before the first gathering
+    unlabeled.pretrain("dysat", path, out=out, **cut, **SMALL)
+    assert open_snapshots(path, **cut).nodes.tolist()[:2] == [0, 0]
+    found: Any = unlabeled.evaluate("link-prediction", out, incremental=True, steps=40, splits=2, deepwalk_epochs=1)
+    assert len(found.steps) > 3 and np.isfinite(found.value)
+
+
+def test_training_that_is_no_number_is_told(tmp_path: Path) -> None:
+    links = table(tmp_path)
+    unlabeled.pretrain("dysat", links, out=tmp_path / "run", window="20d", **SMALL)
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 1.0e+20"))
+    with pytest.raises(UserError, match="no finite numbers after epoch 1; pretrain with a lower --learning-rate"):
+        unlabeled.evaluate("link-prediction", tmp_path / "run", steps=6, splits=1, deepwalk_epochs=1)
 
 
 def test_every_training_of_the_protocol_starts_afresh(trained: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tables of timed links: every form, every bad row by its number, windows, snapshots against a plain computation."""
 
 import os
+import pickle
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,33 @@ def test_a_missing_and_a_damaged_file(tmp_path: Path) -> None:
         read_events(tmp_path / "broken.parquet")
 
 
+class Sprung:
+    """What a file must not do to those who open it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", ["graphs.npz", "graphs.pkl", "events.csv", "events.parquet"])
+def test_what_was_sent_is_never_unpickled(tmp_path: Path, name: str) -> None:
+    """Trap 14: the official repository's graphs are pickles."""
+    mark, path = tmp_path / "sprung", tmp_path / name
+    if name.endswith("npz"):
+        np.savez(path, graph=np.array([Sprung(mark)], dtype=object), allow_pickle=True)
+    else:
+        path.write_bytes(pickle.dumps(Sprung(mark)))
+    assert not is_events(path)
+    with pytest.raises(UserError):
+        open_snapshots(path, window="1d")
+    assert not mark.exists()
+    if not name.endswith("npz"):
+        pickle.loads(path.read_bytes())
+        assert mark.exists()  # it would have
+
+
 def test_recognised_by_the_header_alone(tmp_path: Path) -> None:
     assert recognise(written(tmp_path, "source,target,time\na,b,1\n")) == "temporal_graphs"
     assert not is_events(written(tmp_path, "path,label\nx.png,cat\n", "labels.csv"))
@@ -231,6 +259,28 @@ def test_a_snapshot_column_and_its_starts(tmp_path: Path) -> None:
     assert found.starts_shown() == ["2001-09-09T01:46:41Z", "2001-09-09T01:46:45Z"]
 
 
+@pytest.mark.parametrize("kind", ["text", "whole numbers", "unsigned", "floats"])
+def test_late_snapshots_stay_late_and_apart(tmp_path: Path, kind: str) -> None:
+    """Beyond 2^53 a float has no place for the last digits, and beyond 2^63 a snapshot has no number."""
+    first, step = (17 * 10**17, 100) if kind != "floats" else (17 * 10**14, 1)
+    values = [first + step * k for k in range(6)]
+    if kind == "text":
+        lines = [f"a,b,{value}\n" for value in values] + ["a,b,9223372036854775808\n", "a,b,007\n", "a,b,2e3\n"]
+        path = written(tmp_path, "source,target,snapshot\n" + "".join(lines))
+        values = [7, 2000, *values]
+    else:
+        types = {"whole numbers": pa.int64(), "unsigned": pa.uint64(), "floats": pa.float64()}
+        shown = [*values, 2**63] if kind == "unsigned" else values
+        path = tmp_path / "events.parquet"
+        ends = ["a"] * len(shown), ["b"] * len(shown)
+        pq.write_table(pa.table({"source": ends[0], "target": ends[1], "snapshot": pa.array(shown, types[kind])}), path)
+    found = read_events(path)
+    assert sorted(found.snapshot.tolist()) == values
+    bad = [str(each) for each in found.skipped]
+    assert bad == (["row 7: the snapshot 9.22337e+18 is no whole number of at least 0 and below 2^63"]
+                   if kind in ("text", "unsigned") else [])  # fmt: skip
+
+
 def test_mistakes_of_windows(tmp_path: Path) -> None:
     timed = written(tmp_path, "source,target,time\na,b,0\nb,c,1e9\n")
     numbered = written(tmp_path, "source,target,snapshot\na,b,0\nb,c,1\n", "numbered.csv")
@@ -280,6 +330,11 @@ def test_labels_of_nodes(tmp_path: Path) -> None:
         "a": -1, "b": 1, "c": 0}  # fmt: skip
     with pytest.raises(UserError, match="columns node,label"):
         open_snapshots(table, table, held_out=0)
+    again = written(tmp_path, "node,label\nb,red\nb,red \nc,blue\n", "again.csv")
+    assert open_snapshots(table, again, held_out=0).classes == ["blue", "red"]
+    torn = written(tmp_path, "node,label\nb,red\nc,blue\nb,blue\n", "torn.csv")
+    with pytest.raises(UserError, match="give the node 'b' both 'red' and 'blue'"):
+        open_snapshots(table, torn, held_out=0)
 
 
 def test_attributes_of_nodes(tmp_path: Path) -> None:
@@ -301,7 +356,8 @@ def test_attributes_of_nodes(tmp_path: Path) -> None:
     [
         ("name,age\nb,3\n", "with the column node"), ("node\nb\n", "with the column node"), ("", "column node"),
         ("node,age\nz,3\n", "no node of"), ("node,age\na,1\nb,old\n", "row 2 of .* has 'old' as age"),
-        ("node,age\nb,inf\n", "finite"), ("node,age,size\nb,1\n", "has None as size"),
+        ("node,age\nb,inf\n", "finite"), ("node,age\nb,1\nb,2\n", "row 2 of .* gives .* the node 'b' again"),
+        ("node,age,size\nb,1\n", "has None as size"),
     ],
 )  # fmt: skip
 def test_attributes_that_are_none(tmp_path: Path, text: str, says: str) -> None:

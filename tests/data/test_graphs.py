@@ -109,6 +109,7 @@ BAD = {
     "A  ": ("1\n2\n", "has 1 numbers a line, and should have 2"),
     "graph_indicator": ("1\n1\n", "is there"),
     "graph_indicator ": ("0\n0\n", "numbers graphs below 1"),
+    "graph_indicator  ": ("1\n1\n1\n2\n2\n2\n1000000000000\n", "numbers a graph 1000000000000 where there are 7 nodes"),
     "graph_labels": ("1\n", "it needs one a graph"),
     "node_labels": ("1\n2\n", "it needs one a node"),
     "node_attributes": ("1.0, 2.0\n3.0\n", "rows of two lengths"),
@@ -119,6 +120,8 @@ BAD = {
 def test_bad_files_are_told_in_a_sentence(what: str, tmp_path: Path) -> None:
     folder = write_tu(tmp_path / "DS", several((3, 4)), [1, 2])
     text, sentence = BAD[what]
+    if what == "graph_indicator  ":
+        (folder / "DS_graph_labels.txt").unlink()
     (folder / f"DS_{what.strip()}.txt").write_text(text)
     if what == "graph_indicator":
         sentence = "there are nodes 1 to 2|it needs one a node"
@@ -174,6 +177,21 @@ def test_objects_that_cannot_be_read_are_listed() -> None:
         open_graphs([bad])
 
 
+def test_graphs_of_our_own_are_looked_at_like_any_other() -> None:
+    links = np.array([[0, 1], [1, 2]])  # in one direction, which a sum over neighbours would take for all
+    bad = [
+        Graph(3, np.array([[0], [10**9]])),
+        Graph(3, np.array([0, 1])),
+        Graph(3, links, labels=np.array([1, 2])),
+        Graph(3, links, attributes=np.full((3, 1), np.nan, np.float32)),
+        Graph(3, links, attributes=np.zeros(3, np.float32)),
+    ]
+    opened = open_graphs([Graph(3, links), *bad])
+    assert opened.names == ["0"] and [each.path for each in opened.skipped] == ["1", "2", "3", "4", "5"]
+    assert "names node 1000000000 of 3 nodes" in opened.skipped[0].reason
+    assert opened.read(0).edges.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+
+
 # --- the built-in sample --------------------------------------------------------------------------------------------
 
 
@@ -210,6 +228,29 @@ def test_subsets_and_labels_of_another_source(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\n0,a\n5,b\n17,c\n")
     given_ = open_graphs(several(), tmp_path / "labels.csv")
     assert given_.labels.tolist() == [0, -1, -1, -1, -1, 1] and [each.path for each in given_.skipped] == ["17"]
+
+
+@pytest.mark.parametrize(("lacks", "says"), [({"kinds": 0}, "kinds"), ({"attributes": 0}, "attributes")])
+def test_what_some_nodes_lack_is_not_taken_from_the_others_without_a_word(lacks: dict[str, int], says: str) -> None:
+    with pytest.raises(UserError, match=f"nodes of graph 1 .*1 of 3 graphs in all.* have no {says}"):
+        open_graphs([drawn(4), drawn(4, **lacks), drawn(5)])
+
+
+def test_labels_of_a_subset_are_of_its_own_graphs(tmp_path: Path) -> None:
+    part = open_graphs(several()).subset(np.array([4, 1, 3]))
+    (tmp_path / "labels.csv").write_text("path,label\n1,one\n4,four\n3,three\n")
+    found = open_graphs(part, tmp_path / "labels.csv")
+    assert [found.classes[label] for label in found.labels] == ["four", "one", "three"]
+    assert [found.read(k).nodes for k in range(3)] == [part.read(k).nodes for k in range(3)] == [7, 9, 13]
+    assert found.subset(np.array([2])).labels.tolist() == [found.classes.index("three")]
+
+
+def test_the_form_of_a_subset_knows_nothing_of_the_other_graphs() -> None:
+    graphs = [Graph(2, np.array([[0, 1], [1, 0]]), np.array([k, 7]), np.full((2, 1), k, np.float32)) for k in range(4)]
+    whole = open_graphs(graphs)
+    for places in ([0, 1, 2], [3, 1], [2]):
+        alone = open_graphs([graphs[place] for place in places])
+        assert form_of(whole.subset(np.array(places))) == form_of(alone)
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 40, 400])

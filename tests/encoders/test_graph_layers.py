@@ -15,6 +15,7 @@ from unlabeled.data.graphs.form import GraphForm, form_of
 from unlabeled.data.graphs.graph import MASKED
 from unlabeled.encoders.graphs import clustering, graph_encoder
 from unlabeled.encoders.graphs.clustering import clusters_of
+from unlabeled.encoders.graphs.diffpool import DiffPool
 from unlabeled.encoders.graphs.features import NodeFeatures, clustering_coefficients
 from unlabeled.encoders.graphs.layers import CONVOLUTIONS, Block, Layers, unit_rows
 from unlabeled.encoders.graphs.links import DenseLinks, SparseLinks
@@ -373,6 +374,37 @@ def test_refinement_of_weighted_clusters_and_of_many_graphs_at_once() -> None:
             moved[node] = 1 - label[node]
             if (label == label[node]).sum() > 1 and coarse[node, label == moved[node]].any():
                 assert association(coarse, moved) <= association(coarse, label) + 1e-8
+
+
+def test_clusters_that_do_not_exist_take_no_place_in_the_next_pool() -> None:
+    for nodes in (2, 5, 8):
+        graph = Graph(nodes, tidy(np.stack([np.arange(nodes - 1), np.arange(1, nodes)])))
+        _, exact = clusters_of(joined([graph]), [nodes, 3])
+        first, second = clusters_of(joined([graph, graph]), [12, 3])
+        for one in (0, 1):
+            of_nodes = second[one][first[one * nodes : (one + 1) * nodes]]
+            assert of_nodes.tolist() == exact[0].tolist() and len(of_nodes.unique()) == min(nodes, 3)
+
+
+@pytest.mark.parametrize("convolution", ["sage", "gin", "gcn", "s2v"])
+def test_det_knows_no_cluster_that_does_not_exist(convolution: str) -> None:
+    """Trap 4 for clusters: what a graph is told by must not depend on how many more clusters others have."""
+    graph = drawn(5, 1, 0.6, attributes=0)
+    wholes, nodes = [], []
+    for clusters in ([5, 3], [12, 3]):
+        torch.manual_seed(0)
+        layers = Layers(convolution, hidden=6, output=6)
+        built = DiffPool(NodeFeatures(FORM, "degree"), layers, clusters, assign=False, readout="max-mean-sum")
+        built.double().train()
+        for parameter in built.parameters():
+            torch.nn.init.normal_(parameter)  # biases too, which say something of rows of zeros
+        found = built.hierarchy(joined([graph, graph]))
+        assert [len(level.rows) for level in found.levels] == [10, 10, 6]
+        assert built.figures()["effective_clusters_1"] == pytest.approx(5)
+        wholes.append(found.whole)
+        nodes.append(found.unpooled())
+    torch.testing.assert_close(wholes[0], wholes[1])
+    torch.testing.assert_close(nodes[0], nodes[1])
 
 
 def test_det_pools_by_them_and_learns_no_assignment() -> None:

@@ -210,6 +210,18 @@ def test_what_is_later_changes_nothing_before(lively: bool) -> None:
     assert torch.equal(one[:, :9], other[:, :9]) and not torch.equal(one[:, 9:], other[:, 9:])
 
 
+@pytest.mark.parametrize("options", [{}, {"activity": True}, {"temporal_widths": (8, 8), "temporal_heads": (4, 2)}])
+def test_later_links_and_later_nodes_change_nothing_before(options: dict[str, Any]) -> None:
+    module, whole = small(**options), southern_women()
+    every = module(module.graph_of(whole))
+    fewer = []
+    for count in (1, 3, 9):
+        part = whole.prefix(count)
+        fewer.append(len(part))
+        torch.testing.assert_close(module(module.graph_of(part)), every[: len(part), :count])
+    assert fewer[0] < fewer[1] < len(whole)
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"temporal_widths": (8, 8), "temporal_heads": (4, 2)}, {"temporal": False}, {"attention_window": 2},

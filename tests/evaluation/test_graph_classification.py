@@ -219,6 +219,17 @@ def test_the_penalty_of_the_network_is_trained_too() -> None:
     assert length(10.0) < 0.2 * length(0.0)
 
 
+@pytest.mark.parametrize(("samples", "batch_size"), [(5, 2), (2, 2), (3, 2), (21, 20), (120, 20), (1, 2)])
+def test_no_step_of_an_epoch_has_a_single_sample(samples: int, batch_size: int) -> None:
+    """Batch norm has nothing to say of one row."""
+    network, sizes = Penalised(3, 3), []
+    rows = Rows(np.random.default_rng(0).standard_normal((120, 3)))
+    network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])) if network.training else None)
+    how = Training(epochs=1, patience=None, batch_size=batch_size)
+    train(network, 3, rows, LABELS, np.arange(samples), [np.arange(5)], AsTheyAre(), how, (0,), "")
+    assert sum(sizes) == samples and min(sizes) >= min(2, samples) and max(sizes) <= max(batch_size, 3)
+
+
 def test_fair_and_published_on_what_can_and_cannot_be_learnt(tmp_path: Path) -> None:
     """Trap 12: on noise the published protocol reads above chance, since it picks the epoch on what it reports."""
     folds = fair_folds(LABELS, 0, None, NAMES)

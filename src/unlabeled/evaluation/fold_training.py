@@ -26,7 +26,7 @@ class Training:
     Args:
         epochs: at most, at least 1.
         patience: epochs with a worse figure on the first watched part after which training ends; None never.
-        batch_size: samples a step, the last ones of an epoch shared out so that no step has much fewer; at least 2.
+        batch_size: samples a step, at least 2; an epoch is shared out so that none has much fewer, and none one.
         learning_rate: of Adam, above 0.
         clip: largest norm of the gradient, above 0.
         hidden: width of the classifier's one hidden layer, at least 1.
@@ -114,7 +114,7 @@ def train(
             both.train()
             order = chance.generator(seed[0], chance.ORDER, *seed[1:], epoch).permutation(learnt)
             summed = 0.0
-            for places in np.array_split(order, -(-len(order) // how.batch_size)):
+            for places in np.array_split(order, min(-(-len(order) // how.batch_size), max(1, len(order) // 2))):
                 batch = seen(samples, views, places, (seed[0], chance.VIEWS, epoch), [])
                 loss = _loss(network, head, batch.views.to(device), answers[batch.index.to(device)])
                 optimizer.zero_grad()

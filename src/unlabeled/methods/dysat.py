@@ -20,7 +20,15 @@ from unlabeled.training.method import Batch, Plan
 from unlabeled.views import temporal_graphs
 from unlabeled.views.temporal_graphs import Contexts, Negatives
 
-STRUCTURAL = ("structural_widths", "structural_heads", "structural", "residual", "edge_weight", "self_loops")
+STRUCTURAL = (
+    "structural_widths",
+    "structural_heads",
+    "structural",
+    "residual",
+    "edge_weight",
+    "self_loops",
+    "activity",
+)
 """Arguments of an encoder that its structural representations come from, and must be those of their history."""
 
 

@@ -34,6 +34,13 @@ class Segments:
         return self.starts.diff()
 
     @classmethod
+    def counted(cls, counts: Tensor) -> "Segments":
+        """As many rows for each owner as it has, int64 (B,)."""
+        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        owner = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+        return cls(owner, starts, tuple(starts.tolist()))
+
+    @classmethod
     def equal(cls, owners: int, rows: int, device: torch.device) -> "Segments":
         """As many rows for each owner."""
         starts = torch.arange(0, owners * rows + 1, rows, device=device)

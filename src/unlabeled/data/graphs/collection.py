@@ -139,6 +139,16 @@ class Graphs:
         sizes: np.ndarray = np.diff(self.store.node_starts)[self.rows]
         return sizes
 
+    def carried(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Kinds (N,) and attributes (N, A) of all nodes of these graphs and of no others; None where there are none."""
+        store, sizes = self.store, self.sizes()
+        before = store.node_starts[self.rows] - np.cumsum(sizes) + sizes
+        nodes = np.arange(int(sizes.sum())) + np.repeat(before, sizes)
+        return (
+            None if store.labels is None else store.labels[nodes],
+            None if store.attributes is None else store.attributes[nodes],
+        )
+
     def fingerprint(self) -> str:
         """A digest of the graphs and of what their nodes carry, 32 hexadecimal digits; graphs' labels do not count."""
         return hashlib.blake2b(self.store.digest + self.rows.tobytes(), digest_size=16).hexdigest()

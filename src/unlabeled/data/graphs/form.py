@@ -27,15 +27,15 @@ class GraphForm(NamedTuple):
 
 def form_of(graphs: Graphs) -> GraphForm:
     """The form of a set of graphs; no graph's label is looked at."""
-    store = graphs.store
+    labels, attributes = graphs.carried()
     means: np.ndarray = np.zeros(0)
     deviations: np.ndarray = np.zeros(0)
-    if store.attributes is not None:
-        means, deviations = store.attributes.mean(0, np.float64), store.attributes.std(0, np.float64)
+    if attributes is not None:
+        means, deviations = attributes.mean(0, np.float64), attributes.std(0, np.float64)
         deviations = np.where(deviations > 1e-6 * np.abs(means), deviations, 1.0)
         deviations = np.where(deviations > 0, deviations, 1.0)
     return GraphForm(
-        kinds=() if store.labels is None else tuple(np.unique(store.labels[store.labels != MASKED]).tolist()),
+        kinds=() if labels is None else tuple(np.unique(labels[labels != MASKED]).tolist()),
         means=tuple(means.tolist()),
         deviations=tuple(deviations.tolist()),
         nodes=int(graphs.sizes().max()),

@@ -48,7 +48,7 @@ def open_objects(source: Any) -> Graphs:
     skipped = []
     for number, item in enumerate(items):
         try:
-            graphs[number] = item if isinstance(item, Graph) else _read(item)
+            graphs[number] = _read(item)
         except (ValueError, TypeError, IndexError, KeyError, AttributeError) as problem:
             skipped.append(Skipped(str(number), f"cannot be read as a graph ({' '.join(str(problem).split())})"))
     if not graphs:
@@ -56,6 +56,14 @@ def open_objects(source: Any) -> Graphs:
     widths = {each.attributes.shape[1] for each in graphs.values() if each.attributes is not None}
     if len(widths) > 1:
         raise UserError(f"the graphs have node attributes of {len(widths)} widths; give all nodes as many.")
+    for what in ("labels", "attributes"):
+        without = [number for number, each in graphs.items() if getattr(each, what) is None]
+        if 0 < len(without) < len(graphs):
+            kind = "kinds" if what == "labels" else "attributes"
+            raise UserError(
+                f"the nodes of graph {without[0]} (and of {len(without)} of {len(graphs)} graphs in all) have no "
+                f"{kind} and those of others have; give them to all or to none."
+            )
     answers = _answers(items, labels)
     if answers is not None:
         answers = Labels(answers.values[list(graphs)], answers.classes)
@@ -65,13 +73,13 @@ def open_objects(source: Any) -> Graphs:
 
 def _read(item: Any) -> Graph:
     """Raises ValueError and its like where it cannot."""
+    if isinstance(item, Graph):
+        return _checked(item.nodes, item.edges, item.labels, item.attributes)
     return _indexed(item) if hasattr(item, "edge_index") else _named(item)
 
 
 def _indexed(item: Any) -> Graph:
     edges = _array(item.edge_index)
-    if edges.ndim != 2 or edges.shape[0] != 2 or (edges.size and edges.dtype.kind not in "iu"):
-        raise ValueError(f"edge_index takes whole numbers (2, M), got {edges.dtype} {edges.shape}")
     attributes = None if getattr(item, "x", None) is None else _array(item.x).astype(np.float32)
     if attributes is not None:
         attributes = attributes.reshape(len(attributes), -1)
@@ -102,11 +110,22 @@ def _named(item: Any) -> Graph:
 def _checked(nodes: int, edges: np.ndarray, labels: np.ndarray | None, attributes: np.ndarray | None) -> Graph:
     if nodes < 1:
         raise ValueError("it has no nodes")
+    if edges.ndim != 2 or edges.shape[0] != 2 or (edges.size and edges.dtype.kind not in "iu"):
+        raise ValueError(f"links are whole numbers (2, M), got {edges.dtype} {edges.shape}")
+    if labels is not None and (labels.shape != (nodes,) or labels.dtype.kind not in "iu"):
+        raise ValueError(f"the kinds of nodes are a whole number each, got {labels.dtype} {labels.shape}")
     if edges.size and (edges.min() < 0 or edges.max() >= nodes):
         raise ValueError(f"a link names node {edges.max() if edges.min() >= 0 else edges.min()} of {nodes} nodes")
-    if attributes is not None and (len(attributes) != nodes or not np.isfinite(attributes).all()):
+    if attributes is not None and (
+        attributes.ndim != 2 or len(attributes) != nodes or not np.isfinite(attributes).all()
+    ):
         raise ValueError("its node attributes are not finite numbers, or not one row a node")
-    return Graph(nodes, tidy(edges), labels, attributes)
+    return Graph(
+        nodes,
+        tidy(edges),
+        None if labels is None else labels.astype(np.int64, copy=False),
+        None if attributes is None else attributes.astype(np.float32, copy=False),
+    )
 
 
 def _answers(items: Iterable[Any], labels: Any) -> Labels | None:

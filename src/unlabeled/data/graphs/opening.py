@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from unlabeled.data.graphs.atlas import NAME, atlas
 from unlabeled.data.graphs.collection import Graphs
 from unlabeled.data.graphs.objects import are_graphs, open_objects
 from unlabeled.data.graphs.tu import open_tu, prefix_of
-from unlabeled.data.images.labels import read_csv
+from unlabeled.data.images.labels import UNLABELLED, Labels, read_csv
 from unlabeled.errors import UserError
 
 ACCEPTED = f"a folder of the TU collection (DS_A.txt, DS_graph_indicator.txt, ...) or {NAME}; in Python also a list of \
@@ -41,7 +43,10 @@ def open_graphs(source: object, labels: str | os.PathLike[str] | None = None) ->
     answers, absent = read_csv(labels, graphs.names, graphs.place)
     known = {one.path for one in graphs.skipped}
     skipped = sorted([*graphs.skipped, *(one for one in absent if one.path not in known)])
-    return Graphs(graphs.place, graphs.names, graphs.store, answers, skipped, graphs.folds)
+    of_store = np.full(len(graphs.store.node_starts) - 1, UNLABELLED)
+    of_store[graphs.rows] = answers.values
+    answers = Labels(of_store, answers.classes)
+    return Graphs(graphs.place, graphs.names, graphs.store, answers, skipped, graphs.folds, graphs.rows)
 
 
 def _opened(source: object) -> Graphs:

@@ -50,6 +50,9 @@ def open_tu(folder: Path) -> Graphs:
     attributes = _of_nodes(_file(prefix, "node_attributes"), nodes, np.float32)
     edges = _edges(_file(prefix, "A"), nodes)
     answers = _answers(_file(prefix, "graph_labels"), int(owner.max(initial=-1)) + 1)
+    if answers is None and owner.max(initial=0) > 2 * nodes:  # most graphs would be without nodes
+        file = _file(prefix, "graph_indicator")
+        raise UserError(f"{file} numbers a graph {owner.max() + 1} where there are {nodes} nodes; fetch it again.")
     count = 0 if answers is None else len(answers.values)  # of the last graphs there may be a label and no node
     graphs, skipped = _apart(owner, edges, labels, attributes, count, _file(prefix, "A").name)
     if not graphs:

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 
 NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 """Text that is a number."""
+DIGITS = r"^\s*[0-9]{1,19}\s*$"
+"""Text that is a whole number as it stands."""
 
 Bad = dict[int, str]
 """Place of a row to what is wrong with it."""
@@ -108,6 +110,23 @@ def numbers(column: Any, bad: Bad, word: str) -> np.ndarray:
         text = column[row].as_py()
         bad.setdefault(row, f"no {word}" if text in (None, "") else f"the {word} {text!r} is no number")
     return values
+
+
+def whole_numbers(column: Any, bad: Bad, word: str) -> np.ndarray:
+    """A column of whole numbers from 0 below 2^63 as int64 (E,), to the last digit; 0 where there is none."""
+    values = numbers(column, bad, word)
+    fits = (values >= 0) & (values < 2.0**63) & (values == np.floor(values))
+    for row in np.flatnonzero(np.isfinite(values) & ~fits).tolist():
+        bad.setdefault(row, f"the {word} {values[row]:g} is no whole number of at least 0 and below 2^63")
+    found: np.ndarray = np.where(fits, values, 0).astype(np.int64)
+    if pa.types.is_string(column.type):
+        whole = pc.fill_null(pc.match_substring_regex(column, DIGITS), False).to_numpy(zero_copy_only=False)
+        whole, column = whole & fits, pc.utf8_trim_whitespace(column)
+    else:
+        whole = fits & pa.types.is_integer(column.type)
+    exact = column.filter(pa.array(whole)).cast(pa.int64())  # beyond 2^53 a float has no place for the last digits
+    found[whole] = exact.to_numpy(zero_copy_only=False)
+    return found
 
 
 def _note_missing(missing: np.ndarray, bad: Bad, reason: str) -> None:

@@ -120,12 +120,19 @@ def labelled(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
     """With the labels that a CSV file with the columns node,label gives to nodes.
 
     Raises:
-        UserError: no such file, a column is missing, or no node is there.
+        UserError: no such file, a column is missing, no node is there, or one has two labels.
     """
     rows = _rows(path, "labels")
     if not rows or not {"node", "label"} <= rows[0].keys():
         raise UserError(f"the labels {os.fspath(path)!r} are no CSV file with the columns node,label; give one.")
-    named = {row["node"]: row["label"] for row in rows if row["node"] in snapshots.number and row["label"]}
+    named: dict[str, str] = {}
+    for row in rows:
+        label = (row["label"] or "").strip()
+        if label and row["node"] in snapshots.number and named.setdefault(row["node"], label) != label:
+            raise UserError(
+                f"the labels {os.fspath(path)!r} give the node {row['node']!r} both {named[row['node']]!r} and "
+                f"{label!r}; leave one."
+            )
     if not named:
         raise UserError(f"no node of {os.fspath(path)!r} is a node of {snapshots.place}; check its column node.")
     classes = sorted(set(named.values()))
@@ -137,7 +144,8 @@ def described(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
     """With the attributes that a CSV file gives to nodes; a node that is not in it has zeros.
 
     Raises:
-        UserError: no such file, no column node, nothing beside it, no node is there, or a cell is no finite number.
+        UserError: no such file, no column node, nothing beside it, no node is there, one is there twice, or a cell is
+            no finite number.
     """
     shown = repr(os.fspath(path))
     rows = _rows(path, "attributes")
@@ -145,12 +153,14 @@ def described(snapshots: Snapshots, path: str | os.PathLike[str]) -> Snapshots:
         raise UserError(f"the attributes {shown} are no CSV file with the column node and others; give one.")
     names = [name for name in rows[0] if name != "node"]
     values = np.zeros((len(snapshots), len(names)), np.float32)
-    met = False
+    met: set[int] = set()
     for number, row in enumerate(rows, 1):
         node = snapshots.number.get(row["node"])
         if node is None:
             continue
-        met = True
+        if node in met:
+            raise UserError(f"row {number} of {shown} gives attributes to the node {row['node']!r} again; leave one.")
+        met.add(node)
         for column, name in enumerate(names):
             try:
                 values[node, column] = float(row[name])

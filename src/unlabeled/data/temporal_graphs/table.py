@@ -122,10 +122,7 @@ def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int,
 
     source, target, names = columns.node_codes(column("source"), column("target"), bad)
     time, dated = columns.times(column("time"), bad) if "time" in found else (None, False)
-    snapshot = columns.numbers(column("snapshot"), bad, "snapshot") if "snapshot" in found else None
-    if snapshot is not None:
-        for row in np.flatnonzero((snapshot < 0) | (snapshot != np.floor(snapshot))).tolist():
-            bad.setdefault(row, f"the snapshot {snapshot[row]:g} is no whole number of at least 0")
+    snapshot = columns.whole_numbers(column("snapshot"), bad, "snapshot") if "snapshot" in found else None
     weight = columns.numbers(column("weight"), bad, "weight") if "weight" in found else np.ones(len(source))
     for row in np.flatnonzero((weight <= 0) | (weight > HEAVIEST)).tolist():
         bad.setdefault(
@@ -142,7 +139,7 @@ def _events(table: Any, found: dict[str, str], lost: dict[int, str], total: int,
         source[good],
         target[good],
         None if time is None else time[good],
-        None if snapshot is None else snapshot[good].astype(np.int64),
+        None if snapshot is None else snapshot[good],
         weight[good],
         names,
         dated,

@@ -25,24 +25,29 @@ def clusters_of(batch: GraphBatch, clusters: Sequence[int]) -> list[Tensor]:
         clusters: of each pool, falling: C, C', ...
 
     Returns:
-        The cluster of each node, int64 (n,), then of each cluster, (B, C), and so on. A cluster without nodes is its
-        own, as far as there are as many.
+        The cluster of each node, int64 (n,), then of each cluster, (B, C), and so on. A cluster without nodes says 0,
+        and counts for nothing.
     """
     owner, edges = batch.owner.cpu().numpy(), batch.edges.cpu().numpy()
     weights: np.ndarray = np.ones(edges.shape[1])
     found = []
-    graphs, rows = len(batch), len(owner)
-    sizes: np.ndarray = np.ones(rows)
+    graphs = len(batch)
+    sizes: np.ndarray = np.ones(len(owner))
+    there: np.ndarray = np.zeros(0, np.int64)
     for number, asked in enumerate(clusters):
         place = _merged(owner, edges, weights, sizes, graphs, asked) + owner * asked  # graph by graph
         place = _refined(place, edges, weights, graphs * asked)
         merged = place - owner * asked
-        found.append(torch.from_numpy(merged if number == 0 else merged.reshape(graphs, -1)).to(batch.owner.device))
-        sizes = np.bincount(place, sizes, graphs * asked)
-        keys, where = np.unique(place[edges[0]] * (graphs * asked) + place[edges[1]], return_inverse=True)
+        if number:  # `owner`, `sizes` and `edges` are of the clusters that there are
+            told = np.zeros(graphs * clusters[number - 1], np.int64)
+            told[there] = merged
+            merged = told.reshape(graphs, -1)
+        found.append(torch.from_numpy(merged).to(batch.owner.device))
+        there, place = np.unique(place, return_inverse=True)
+        sizes, owner = np.bincount(place, sizes), there // asked
+        keys, where = np.unique(place[edges[0]] * len(there) + place[edges[1]], return_inverse=True)
         weights = np.bincount(where, weights, len(keys))
-        edges = np.stack([keys // (graphs * asked), keys % (graphs * asked)])
-        owner = np.repeat(np.arange(graphs), asked)
+        edges = np.stack([keys // len(there), keys % len(there)])
     return found
 
 

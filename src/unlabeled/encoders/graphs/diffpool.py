@@ -51,7 +51,7 @@ class DiffPool(nn.Module):
         layers: of every embedding and every assigning block.
         clusters: of each pool.
         assign: whether assignments are learnt; else a deterministic clustering of the links makes them (the paper's
-            DiffPool-Det).
+            DiffPool-Det), and of a small graph some clusters do not exist: norms, readouts and links know none.
         readout: of every level: max, mean, sum, max-sum or max-mean-sum.
         losses: of the assignments.
     """
@@ -99,11 +99,15 @@ class DiffPool(nn.Module):
         hard = clusters_of(batch, self.clusters) if self.assign is None else []
         rows = self.embed[0](features, sparse)
         levels, assignments, x = [Level(rows, of)], [], features
+        there: Tensor | None = None  # (B, C), of clusters: all
         self._penalties = []
         for number, clusters in enumerate(self.clusters):
             if self.assign is None:
                 assignment = one_hot(hard[number], clusters).to(rows.dtype)
+                if there is not None:
+                    assignment = assignment * there[:, :, None]
                 uncertain = assignment.new_zeros(assignment.shape[:-1])
+                there = (assignment.sum(1) if number else segment_sum(assignment, of.owner, len(of))) > 0
             else:
                 log_assignment = self.assign[number](x, links)
                 assignment = log_assignment.exp()
@@ -111,20 +115,24 @@ class DiffPool(nn.Module):
                 if number:
                     assignment, uncertain = assignment.view(len(of), -1, clusters), uncertain.view(len(of), -1)
             if isinstance(links, SparseLinks):
-                x, links = self._pool_nodes(assignment, uncertain, rows, links, batch.edges, of)
+                x, weights = self._pool_nodes(assignment, uncertain, rows, links, batch.edges, of)
             else:
-                x, links = self._pool_clusters(assignment, uncertain, rows, links)
+                x, weights = self._pool_clusters(assignment, uncertain, rows, links)
+            links = DenseLinks(weights, None if there is None else there.flatten())
             rows = self.embed[number + 1](x, links)
             assignments.append(assignment)
-            levels.append(Level(rows, Segments.equal(len(of), clusters, rows.device)))
+            if there is None:
+                levels.append(Level(rows, Segments.equal(len(of), clusters, rows.device)))
+            else:
+                levels.append(Level(rows[links.there], Segments.counted(there.sum(1))))
         if self.training:
             self._assigned = [(each.detach(), levels[k].of) for k, each in enumerate(assignments)]
         whole = torch.cat([self.readout(level.rows, level.of) for level in levels], 1)
-        return Hierarchy(whole, levels, features, assignments)
+        return Hierarchy(whole, levels, features, assignments, rows.view(len(of), -1, rows.shape[1]))
 
     def _pool_nodes(
         self, assignment: Tensor, uncertain: Tensor, rows: Tensor, links: SparseLinks, edges: Tensor, of: Segments
-    ) -> tuple[Tensor, DenseLinks]:
+    ) -> tuple[Tensor, Tensor]:
         """X' = S^T Z and A' = S^T A S of the first level, in one pass over the nodes."""
         clusters, width = assignment.shape[1], rows.shape[1]
         link, diagonal = self.losses.link, self.losses.diagonal
@@ -144,11 +152,11 @@ class DiffPool(nn.Module):
                 lost = weights.new_zeros(len(of))
             counts = of.counts.to(lost.dtype)
             self._penalise(lost, counts, segment_sum(uncertain[:, None], of.owner, len(of))[:, 0] / counts)
-        return x, DenseLinks(weights)
+        return x, weights
 
     def _pool_clusters(
         self, assignment: Tensor, uncertain: Tensor, rows: Tensor, links: DenseLinks
-    ) -> tuple[Tensor, DenseLinks]:
+    ) -> tuple[Tensor, Tensor]:
         """The same of a coarse level, whose links are dense: what is summed over nodes stays in float32 at least."""
         with unrounded(rows.device):
             across = assignment.transpose(1, 2)
@@ -165,7 +173,7 @@ class DiffPool(nn.Module):
                     volume = (links.weights.sum(2) * assignment.square().sum(2)).sum(1)
                     lost = penalties.CUTS[link](weights, across @ assignment, volume)
                 self._penalise(lost, counts, uncertain.mean(1))
-        return x, DenseLinks(weights)
+        return x, weights
 
     def _penalise(self, lost: Tensor, counts: Tensor, uncertain: Tensor) -> None:
         """Keep one level's losses, (B,)."""
@@ -187,6 +195,8 @@ def _shared_out(assignments: list[tuple[Tensor, Segments]]) -> dict[str, Tensor]
     found = {}
     for number, (assignment, of) in enumerate(assignments, 1):
         rows = assignment if assignment.ndim == 2 else assignment.flatten(0, 1)
+        if len(rows) > len(of.owner):  # those of clusters that do not exist are zeros
+            rows = rows[rows.any(1)]
         found[f"effective_clusters_{number}"] = effective_clusters(rows, of.owner, len(of))
         found[f"assignment_entropy_{number}"] = row_entropy(rows, of.owner, len(of))
     return found

@@ -89,12 +89,12 @@ class GIN(nn.Module):
         super().__init__()
         self.epsilon = nn.Parameter(torch.zeros(()))
         self.first = _glorot(width, output, how.bias)
-        self.norm = RowNorm(output) if how.batch_norm else nn.Identity()
+        self.norm = RowNorm(output, how.batch_norm)
         self.second = _glorot(output, output, how.bias)
 
     def forward(self, x: Tensor, links: Links, first: Tensor) -> Tensor:
         """(..., F) to (..., F')."""
-        hidden = self.norm(self.first((1 + self.epsilon) * x + links.sum(x)))
+        hidden = self.norm(self.first((1 + self.epsilon) * x + links.sum(x)), links.there)
         found: Tensor = self.second(hidden.relu())
         return found
 
@@ -149,16 +149,22 @@ class RowNorm(nn.Module):
 
     Args:
         width: F.
+        on: whether there is any; else rows stay as they are.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, on: bool = True) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(width)
+        self.norm = nn.BatchNorm1d(width) if on else nn.Identity()
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """(..., F) to (..., F)."""
-        found: Tensor = self.norm(rows) if rows.ndim == 2 else self.norm(rows.flatten(0, -2)).view(rows.shape)
-        return found
+    def forward(self, rows: Tensor, there: Tensor | None = None) -> Tensor:
+        """(..., F) and which of the rows there are, by default all, to (..., F); the others' are zeros."""
+        flat = rows.flatten(0, -2)
+        if there is None:
+            found: Tensor = self.norm(flat)
+        else:
+            normed = self.norm(flat[there])
+            found = normed.new_zeros(flat.shape).index_put((there,), normed)
+        return found.view(rows.shape)
 
 
 class _UnitRows(torch.autograd.Function):
@@ -200,7 +206,7 @@ class Block(nn.Module):
         widths = [width, *[how.hidden] * (how.count - 1), how.output if output is None else output]
         pairs = list(itertools.pairwise(widths))
         self.layers = nn.ModuleList(CONVOLUTIONS[how.convolution](one, other, width, how) for one, other in pairs)
-        self.norms = nn.ModuleList(RowNorm(other) if how.batch_norm else nn.Identity() for _, other in pairs[:-1])
+        self.norms = nn.ModuleList(RowNorm(other, how.batch_norm) for _, other in pairs[:-1])
         self.adds = [how.residual and one == other for one, other in pairs]
         self.concat, self.unit, self.dropout = how.concat, how.unit, nn.Dropout(how.dropout)
         self.width = sum(widths[1:]) if how.concat else widths[-1]
@@ -214,7 +220,7 @@ class Block(nn.Module):
             if self.unit:
                 x = unit_rows(x)
             if number < len(self.norms):
-                x = self.norms[number](x.relu())
+                x = self.norms[number](x.relu(), links.there)
             if self.adds[number]:
                 x = x + before
             found.append(x)

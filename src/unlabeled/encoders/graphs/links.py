@@ -53,6 +53,7 @@ class SparseLinks:
         self.shares = 1 / self.degree.clamp_min(1)  # a node without links has a sum of 0
         loops = batch.edges[0, batch.edges[0] == batch.edges[1]]
         self.loops = like.new_zeros(count).index_fill_(0, loops, 1.0)  # (n,), the diagonal of A
+        self.there: Tensor | None = None  # all of them
         self._last: tuple[Tensor, Tensor] | None = None
 
     def sum(self, x: Tensor) -> Tensor:
@@ -71,10 +72,11 @@ class DenseLinks:
 
     Args:
         weights: A, (B, C, C), symmetric, none below 0.
+        there: which clusters there are, bool (B C,); by default all.
     """
 
-    def __init__(self, weights: Tensor) -> None:
-        self.weights = weights
+    def __init__(self, weights: Tensor, there: Tensor | None = None) -> None:
+        self.weights, self.there = weights, there
         self.degree = weights.sum(2).view(-1, 1)  # (B C, 1)
         self._means: Tensor | None = None
 

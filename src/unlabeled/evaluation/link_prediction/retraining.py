@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -80,11 +81,11 @@ class Retraining:
         if multi:
             tasks = [("multi-step", ahead) for ahead in range(1, FUTURE + 1)]
         asked = list(questions(self.whole, count, tasks, self.draws, self.settings.seed, self.negatives))
-        if not asked and not self.incremental:
+        if count < self._first or (not asked and not self.incremental):
             return {}
         known, fabric = self.whole.prefix(count), launch(1, 1, self.settings.precision)
         settings, untrained = self.settings, None
-        if self.incremental and count > 1:
+        if self.incremental and count > self._first:
             untrained = next(epochs(self.method, settings, known, MODALITY, fabric))  # what follows on was learnt
             settings = replace(
                 settings,
@@ -98,6 +99,11 @@ class Retraining:
         if self.incremental and not multi:  # six snapshots ahead choose another epoch, which nothing goes on from
             self._keep(count, going_on.history)
         return found
+
+    @cached_property
+    def _first(self) -> int:
+        """The fewest snapshots with nodes to train on: the first ones of a window may be empty."""
+        return int(np.argmax(self.whole.nodes >= 2)) + 1
 
     @property
     def _table(self) -> Settings:

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from unlabeled.errors import UserError
 from unlabeled.evaluation.link_prediction.question import PAST
 from unlabeled.modalities import modality
 from unlabeled.training.budget import Budget
@@ -47,6 +48,9 @@ def epochs(
         name: of the modality.
         fabric: launched.
         history: whether epochs keep theirs.
+
+    Raises:
+        UserError: what is learnt is no longer a finite number.
     """
     kind = modality(name)
     preset = getattr(method, "views", {}).get(name, kind.views)
@@ -71,6 +75,12 @@ def epochs(
 def _epoch(number: int, loss: float, loop: Loop, history: bool) -> Epoch:
     encoder: Any = loop.method.encoder
     encoder.eval()
-    graph = loop.method.graph.to(next(encoder.parameters()).device)
+    graph: Any = loop.method.graph
+    graph = graph.to(next(encoder.parameters()).device)
     recent = encoder(graph, last=PAST + 1).transpose(0, 1).float().cpu().numpy()
+    if not np.isfinite(recent).all():
+        raise UserError(
+            f"training on {graph.snapshots} snapshots: embeddings are no finite numbers after epoch {number}; "
+            "pretrain with a lower --learning-rate."
+        )
     return Epoch(number, loss, recent, encoder.history(graph).clone() if history else None)
