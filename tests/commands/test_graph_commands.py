@@ -151,6 +151,35 @@ def test_whether_tested_graphs_were_met_is_told_graph_by_graph(run: Path, tmp_pa
     assert met(apart) is None
 
 
+def test_graphs_that_an_earlier_run_has_met_are_met(run: Path, folder: Path, tmp_path: Path) -> None:
+    ask: dict[str, Any] = {"classifier": "logistic", "folds": 2}
+    others, labels = real_graphs(25, 45)
+    apart = write_tu(tmp_path / "apart", others, labels)
+    flags = FEW | {"network": FEW["network"] | {"pools": 2}, "max_steps": 1}
+    earlier = Path(shutil.copytree(run, tmp_path / "earlier"))
+    unlabeled.pretrain("simclr", data=apart, out=tmp_path / "second", init=earlier, **flags)
+    unlabeled.pretrain("simclr", data=apart, out=tmp_path / "third", init=tmp_path / "second", **flags)
+    unlabeled.pretrain("simclr", data=apart, out=tmp_path / "other", **flags)
+    told = {}
+    for name in ("second", "third", "other"):
+        found: Any = unlabeled.evaluate("graph-classification", tmp_path / name, data=folder, **ask)
+        told[name] = found.transductive
+    assert told == {"second": True, "third": True, "other": False}
+    shutil.rmtree(earlier)  # nobody knows any more what it has met
+    gone: Any = unlabeled.evaluate("graph-classification", tmp_path / "third", data=folder, **ask)
+    assert gone.transductive is None
+
+
+def test_frozen_representations_have_no_training_to_be_told_of(run: Path, capfd: Any) -> None:
+    ask = ("evaluate", "graph-classification", run, "--classifier", "logistic", "--folds", 2)
+    code, found = call(capfd, *ask, "--fold-seed", 3)
+    assert code == 0 and found["details"]["fold_seed"] == 3 and "epochs" not in found["details"]
+    for flag, value in (("--epochs", 3), ("--learning-rate", 0.1), ("--stop-on", "loss"), ("--repeats", 1)):
+        assert f"{flag} is of training, and --training frozen has none" in refused(capfd, *ask, flag, value)
+    code, found = call(capfd, *ask, "--training", "scratch", "--epochs", 1, "--repeats", 1, "--batch-size", 30)
+    assert code == 0 and (found["details"]["epochs"], found["details"]["batch_size"]) == (1, 30)
+
+
 def test_health_tells_how_clusters_are_used(run: Path, capfd: Any) -> None:
     code, found = call(capfd, "evaluate", "health", run)
     assert code == 0
@@ -216,6 +245,15 @@ def test_what_makes_no_sense_on_graphs_is_refused_in_a_sentence(
     assert "pools takes 1 to 3" in refused(capfd, "pretrain", "diffpool", *pretrain, "--network.pools", 5)
     assert "carry no attributes" in refused(
         capfd, "pretrain", "diffpool", *pretrain, "--network.features", "attributes"
+    )
+    for count in (1, 3):
+        said = refused(capfd, "pretrain", "simclr", *pretrain, "--views.count", count, "--workers", 0)
+        assert f"compares two views of each sample and was given {count}" in said
+        shutil.rmtree(tmp_path / "out")
+    blank = ("--out", tmp_path / "out", "--batch-size", 16, "--views.operations", "mask")
+    assert "here have none" in refused(capfd, "pretrain", "simclr", "--data", "networkx:atlas", *blank)
+    assert "are of sage, and gin has neither" in refused(
+        capfd, "pretrain", "diffpool", *pretrain, "--network.convolution", "gin", "--network.aggregation", "sum"
     )
     assert "probes look at the feature maps" in refused(capfd, "evaluate", "probes", run)
     assert "has no labels: simclr learns none" in refused(capfd, "labels", run, "--out", tmp_path / "labels.csv")

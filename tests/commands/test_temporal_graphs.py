@@ -138,6 +138,34 @@ def test_nodes_are_classified_beside_what_knows_no_structure(trained: Path, tmp_
             unlabeled.evaluate(protocol, trained, labels=tmp_path / "labels.csv")
 
 
+def test_the_built_in_sample_takes_labels_for_it_has_none(tmp_path: Path) -> None:
+    rows = [f"{name},{'first' if number < 9 else 'last'}" for number, name in enumerate(southern_women().names)]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(["node,label", *rows]), encoding="utf-8")
+    for given, asked in (({}, {"labels": labels}), ({"labels": labels}, {})):
+        out = tmp_path / ("with" if given else "without")
+        unlabeled.pretrain("dysat", out=out, **SMALL, **given)
+        found: Any = unlabeled.evaluate("knn", out, k=(3,), **asked)
+        assert found.n_train + found.n_test == 18
+    with pytest.raises(UserError, match="give --labels"):
+        unlabeled.evaluate("knn", tmp_path / "without", k=(3,))
+
+
+def test_the_table_beside_it_is_trained_for_its_own_epochs(tmp_path: Path) -> None:
+    unlabeled.pretrain("dysat", out=tmp_path / "run", max_steps=1, **SMALL)
+    ask: dict[str, Any] = {"steps": 6, "splits": 2}
+    short, long = (
+        unlabeled.evaluate("link-prediction", tmp_path / "run", deepwalk_epochs=epochs, **ask).baselines["deepwalk"]
+        for epochs in (1, 40)
+    )
+    assert short != long
+
+
+def test_a_snapshot_is_named_by_its_number_in_python_too(trained: Path) -> None:
+    both = [unlabeled.search(trained, query="Flora Price", snapshot=name) for name in ("2", 2)]
+    assert both[0].results == both[1].results
+
+
 def test_a_loaded_run_opens_a_table_as_its_own_was(trained: Path, tmp_path: Path) -> None:
     """Windows, and how many snapshots are held out, are the run's."""
     path = table(tmp_path)
@@ -401,7 +429,7 @@ def test_a_snapshot_more_after_windows_without_a_node(tmp_path: Path) -> None:
     """The first windows may be empty: what goes on from snapshot to snapshot begins with the first that has nodes."""
     path = table(tmp_path)
     header, *rows = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join([header, "EVELYN,LAURA,1930-01-01", *rows]), encoding="utf-8")
+    path.write_text("\n".join([header, "Flora Price,Helen Lloyd,1930-01-01", *rows]), encoding="utf-8")
     cut, out = {"window": "20d", "skip_first": 110}, tmp_path / "run"  # into 1936, before the first gathering
     unlabeled.pretrain("dysat", path, out=out, **cut, **SMALL)
     assert open_snapshots(path, **cut).nodes.tolist()[:2] == [0, 0]

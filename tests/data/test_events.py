@@ -259,6 +259,14 @@ def test_a_snapshot_column_and_its_starts(tmp_path: Path) -> None:
     assert found.starts_shown() == ["2001-09-09T01:46:41Z", "2001-09-09T01:46:45Z"]
 
 
+def test_starts_that_are_no_dates_are_shown_to_the_last_digit(tmp_path: Path) -> None:
+    lines = "".join(f"a,b,{day}\n" for day in (20200101, 20200102, 20200103))
+    found = open_snapshots(written(tmp_path, f"source,target,snapshot\n{lines}"), held_out=0)
+    assert found.starts_shown() == ["20200101", "20200102", "20200103"]
+    timed = open_snapshots(written(tmp_path, "source,target,time\na,b,0.25\nb,c,0.375\n"), window="0.125", held_out=0)
+    assert timed.starts_shown() == ["0.25", "0.375"]
+
+
 @pytest.mark.parametrize("kind", ["text", "whole numbers", "unsigned", "floats"])
 def test_late_snapshots_stay_late_and_apart(tmp_path: Path, kind: str) -> None:
     """Beyond 2^53 a float has no place for the last digits, and beyond 2^63 a snapshot has no number."""

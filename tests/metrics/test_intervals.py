@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from unlabeled.metrics.intervals import of_auc, of_average, of_mean, wilson
+from unlabeled.metrics.intervals import of_auc, of_average, of_few, of_mean, wilson
 
 
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1))
@@ -60,3 +60,10 @@ def test_the_interval_of_an_average_covers_it_as_often_as_it_says():
         held += low <= truth.mean() <= high
     assert held / 3000 == pytest.approx(0.95, abs=0.015)
     assert of_average([0.25], [(0.1, 0.5)]) == (0.1, 0.5)
+
+
+def test_few_shares_have_a_wide_interval_within_0_and_1() -> None:
+    few = np.array([0.71, 0.75, 0.8])
+    mean, error = few.mean(), few.std(ddof=1) / 3**0.5
+    assert of_few(few) == pytest.approx((mean - 4.302653 * error, mean + 4.302653 * error), rel=1e-6)  # t of 2 degrees
+    assert of_few(np.array([1.0, 0.9])) == pytest.approx((0.95 - 12.706205 * 0.05, 1.0))

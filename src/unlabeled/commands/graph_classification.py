@@ -108,6 +108,8 @@ def graph_classification(
         raise UserError(f"--folds takes at most 10, got {folds}.")
     if training == "frozen" and protocol == "published":
         raise UserError("--protocol published chooses an epoch, and frozen has none; add --training scratch.")
+    how: dict[str, Any] = {"epochs": epochs, "patience": patience, "stop_on": stop_on, "batch_size": batch_size}
+    _of_training(training, how | {"learning_rate": learning_rate, "repeats": repeats})
     ways = [Training(epochs, patience, batch_size, rate, stop_on=stop_on) for rate in learning_rate]
     if not ways:
         raise UserError("--learning-rate takes at least one number above 0.")
@@ -135,7 +137,8 @@ def graph_classification(
         ours = protocols.frozen(features["trained"], samples.labels, parts, classifier)
     others = {name: protocols.frozen(features[name], samples.labels, parts, classifier) for name in BASELINES}
     _tell_unconverged(classifier, [ours, *others.values()])
-    details = {"deviation": ours.deviation, "classifier": classifier, "training": training} | ours.details
+    asked = {"classifier": classifier, "training": training, "fold_seed": fold_seed}
+    details = {"deviation": ours.deviation} | asked | (how if training != "frozen" else {}) | ours.details
     result = replace(
         _result(folder, ours, others, seed, protocol, parts, details),
         training=training,
@@ -146,8 +149,37 @@ def graph_classification(
     return result
 
 
+def _of_training(training: str, how: dict[str, Any]) -> None:
+    """What would change nothing is refused."""
+    from inspect import signature
+
+    from unlabeled.errors import UserError
+
+    defaults = signature(graph_classification).parameters
+    given = [name for name, value in how.items() if value != defaults[name].default]
+    if training == "frozen" and given:
+        raise UserError(
+            f"--{given[0].replace('_', '-')} is of training, and --training frozen has none; leave it out, or add "
+            "--training scratch or finetune."
+        )
+
+
 def _met(folder: "Run", samples: Any) -> bool | None:
-    """Whether a run was trained on any of some graphs; None where that cannot be told."""
+    """Whether a run, or one that it began from, was trained on any of some graphs; None where that cannot be told."""
+    from unlabeled.errors import UserError
+    from unlabeled.run import Run
+
+    met, init = _met_here(folder, samples), folder.config().get("init")
+    if met or init is None:
+        return met
+    try:
+        before = _met(Run.open(init), samples)
+    except UserError:  # weights alone do not say what they have seen
+        before = None
+    return before if met is False or before else None
+
+
+def _met_here(folder: "Run", samples: Any) -> bool | None:
     from unlabeled.commands.samples import data_of
     from unlabeled.errors import UserError
 

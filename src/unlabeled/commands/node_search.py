@@ -67,6 +67,7 @@ def _number(samples: Any, snapshot: str | None) -> int:
     shown = samples.starts_shown()
     if snapshot is None:
         return len(shown) - 1
+    snapshot = str(snapshot)  # in Python also the number
     if snapshot in shown:  # first: where starts are plain numbers, they are the table's own
         return int(shown.index(snapshot))
     if snapshot.isdecimal() and int(snapshot) < len(shown):

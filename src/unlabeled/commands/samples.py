@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from unlabeled.errors import UserError
 from unlabeled.modalities import modality, opening
 from unlabeled.run import Run
-from unlabeled.training.settings import MEMORY, OWN_LABELS, Settings
+from unlabeled.training.building import labelled_sample
+from unlabeled.training.settings import MEMORY, Settings
 
 if TYPE_CHECKING:
     from unlabeled.commands.load import Encoder
@@ -34,11 +35,10 @@ def data_of(folder: Run, data: Any = None, labels: str | PathLike[str] | None = 
         return kind.open(data, labels, **options), None
     if config["data"] == MEMORY:
         raise UserError(f"{folder.path} was trained on data in memory; say which data to use.")
-    if config["data"] is None and labels is not None:
-        raise UserError(OWN_LABELS)
+    labels = labels or config["labels"]
     if config["data"] is None and not options:
-        return kind.sample()
-    return kind.open(config["data"], labels or config["labels"], **options), None
+        return (labelled_sample(kind, labels), None) if labels is not None else kind.sample()
+    return kind.open(config["data"], labels, **options), None
 
 
 def tested_of(encoder: "Encoder", test: Any, test_labels: str | PathLike[str] | None, otherwise: Any) -> Any:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from unlabeled.evaluation.features import key_of
 from unlabeled.evaluation.fold_classifiers import ClassifierName, fold_accuracy
 from unlabeled.evaluation.fold_training import Curves, Fresh, Training, train
 from unlabeled.evaluation.folds import FOLDS, Fold, hold_out
 from unlabeled.evaluation.kept_numbers import kept_numbers
+from unlabeled.metrics.intervals import of_few
 from unlabeled.training.loader import Samples, Views
 
 
@@ -38,8 +38,7 @@ class Folded:
 def folded(folds: Sequence[float], **details: Any) -> Folded:
     """Mean and deviation of at least two accuracies."""
     mean, deviation = float(np.mean(folds)), float(np.std(folds, ddof=1))
-    half = float(t.ppf(0.975, len(folds) - 1)) * deviation / np.sqrt(len(folds))
-    return Folded(mean, deviation, (max(0.0, mean - half), min(1.0, mean + half)), list(folds), details)
+    return Folded(mean, deviation, of_few(np.array(folds)), list(folds), details)
 
 
 def frozen(rows: np.ndarray, labels: np.ndarray, folds: Sequence[Fold], classifier: ClassifierName) -> Folded:

@@ -29,7 +29,7 @@ def split(train: Features, test: Features | None, seed: int, share: float = 0.2)
     """
     for features in (train, test):
         if features is not None and features.labels is None:
-            raise UserError("this protocol needs labels; give --labels, or sort pictures into one folder a class.")
+            raise UserError("this protocol needs labels; give --labels (or sort pictures into one folder a class).")
     if test is not None:
         return train, test
     assert train.labels is not None

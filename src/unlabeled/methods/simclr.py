@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from unlabeled.errors import UserError
 from unlabeled.metrics.contrast import contrast
 from unlabeled.objectives import margin_triplet, nt_logistic, nt_xent
 from unlabeled.objectives.contrastive import Negatives
@@ -119,6 +120,9 @@ class SimCLR(nn.Module):
     def loss(self, batch: Batch) -> Tensor:
         """Equation 1 over the batch of all processes; one batch norm sees both views."""
         representations = self.encoder(batch.views)  # (2B, D)
+        if len(representations) != 2 * len(batch.index):
+            made = len(representations) / len(batch.index)
+            raise UserError(f"simclr compares two views of each sample and was given {made:g}; let --views make two.")
         first, second = self.projector(representations).chunk(2)  # (B, P) each
         self.seen = first.detach(), second.detach()
         loss = OBJECTIVES[self.objective](first, second, self) * self.loss_scale

@@ -44,6 +44,18 @@ def of_mean(values: np.ndarray, deviations: float = 1.959963984540054) -> tuple[
     return float(values.mean()) - half, float(values.mean()) + half
 
 
+def of_few(shares: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a mean of few independent shares, by Student's t with n - 1 degrees, within 0 and 1.
+
+    Args:
+        shares: (n,), from 0 to 1, n at least 2.
+    """
+    from scipy.stats import t
+
+    low, high = of_mean(shares, float(t.ppf(0.975, len(shares) - 1)))
+    return max(0.0, low), min(1.0, high)
+
+
 def of_auc(value: float, positives: int, negatives: int, deviations: float = 1.959963984540054) -> tuple[float, float]:
     """The interval of an area under the ROC curve (Hanley and McNeil 1982), within 0 and 1.
 

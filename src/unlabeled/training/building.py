@@ -1,5 +1,6 @@
 """From settings to what is trained: the data opened, every default written out, the encoder and the method built."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -53,10 +54,21 @@ def opened(kind: Modality, data: Any, settings: Settings) -> Any:
     Raises:
         UserError: the data cannot be opened, or labels are given for the built-in samples.
     """
-    if data is None and settings.labels is not None:
-        raise UserError(OWN_LABELS)
     options = opening(kind, settings.arguments)[0]
-    return kind.open(data, settings.labels, **options) if data is not None or options else kind.sample()[0]
+    if data is not None or options:
+        return kind.open(data, settings.labels, **options)
+    return kind.sample()[0] if settings.labels is None else labelled_sample(kind, settings.labels)
+
+
+def labelled_sample(kind: Modality, labels: str | os.PathLike[str]) -> Any:
+    """The built-in sample with labels of the user's.
+
+    Raises:
+        UserError: it has labels of its own.
+    """
+    if kind.sample()[0].labels is not None:
+        raise UserError(OWN_LABELS)
+    return kind.open(None, labels)
 
 
 def resolve(

@@ -152,7 +152,7 @@ class Snapshots:
     def starts_shown(self) -> list[str]:
         """Where each snapshot begins, for people: ISO 8601 in UTC, or the number."""
         if not self.dated:
-            return [f"{start:g}" for start in self.starts]
+            return [repr(float(start)).removesuffix(".0") for start in self.starts]
         return [datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for start in self.starts]
 
     def fingerprint(self) -> str:

@@ -90,7 +90,8 @@ def graph_encoder(
         raise ValueError(f"link_hops takes at least 1, and more than 1 with link_loss bce alone; got {link_hops}")
     if not 0 <= dropout < 1 or min(link_weight, entropy_weight) < 0:
         raise ValueError("dropout takes a share from 0 and below 1, link_weight and entropy_weight at least 0")
-
+    if convolution != "sage" and (aggregation, own) != ("mean", True):
+        raise ValueError(f"aggregation and own are of sage, and {convolution} has neither")
     how = Layers(
         convolution, layers, hidden, output, aggregation, own, concat, unit, batch_norm, residual, bias, dropout
     )

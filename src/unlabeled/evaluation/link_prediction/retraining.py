@@ -63,7 +63,7 @@ class Retraining:
         told["deepwalk_epochs"] = self.deepwalk_epochs
         if self.negatives != "uniform":
             told["negatives"] = self.negatives
-        key = key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "6")
+        key = key_of(repr(sorted(told.items())), self.whole.fingerprint(), str(self.draws), self.select, "7")
         return self.folder / "evaluations" / "link-prediction" / key
 
     def step(self, count: int, multi: bool) -> dict[str, Answer]:
@@ -112,6 +112,7 @@ class Retraining:
             self.settings,
             encoder="node_table",
             epochs=self.deepwalk_epochs,
+            max_steps=None,
             arguments=self.settings.arguments | DEEPWALK,
         )
 

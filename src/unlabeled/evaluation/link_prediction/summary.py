@@ -10,7 +10,7 @@ from unlabeled.evaluation.link_prediction.classifier import PairFeatures, auc_of
 from unlabeled.evaluation.link_prediction.examples import Task
 from unlabeled.evaluation.link_prediction.step import Answer, name_of, way_of
 from unlabeled.metrics.auc import average_precision
-from unlabeled.metrics.intervals import of_auc, of_mean
+from unlabeled.metrics.intervals import of_auc, of_few
 
 HITS = (1, 10, 50)
 
@@ -64,7 +64,7 @@ def figures(steps: list[Answer], way: str) -> Figures:
         float(means.mean()),
         float(np.mean(pooled)),
         float(np.mean(precision)),
-        of_mean(means) if len(means) > 1 else of_auc(means[0], *_sizes(steps[0].linked[0])),
+        of_few(means) if len(means) > 1 else of_auc(means[0], *_sizes(steps[0].linked[0])),
         means.tolist(),
         [float(np.std(one)) for one in each],
         precision,

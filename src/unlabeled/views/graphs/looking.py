@@ -51,13 +51,16 @@ def changed(
         count: views of each graph, at least 1.
 
     Raises:
-        ValueError: a number outside its range, or no operation.
+        ValueError: a number outside its range, no operation, or `mask` alone where nodes carry nothing.
     """
     if not operations or not 0 <= share < 1 or count < 1:
         raise ValueError(
             f"views of graphs take at least one operation, a share within 0 and 1 and a count of at least 1, got "
             f"{len(operations)}, {share} and {count}"
         )
+
+    if set(operations) == {"mask"} and not size.kinds and not size.means:
+        raise ValueError("mask hides kinds and attributes of nodes, which here have none; add drop-nodes or subgraph")
 
     def view(graph: Graph, rng: Generator) -> Graph:
         name = operations[rng.integers(len(operations))]
